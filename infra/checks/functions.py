@@ -24,6 +24,7 @@ WANTED = {
     "COMFYQ_NODES": "${Nodes}",
     "COMFYQ_NODES_DENIED": "${NodesDenied}",
     "COMFYQ_RUNNING_JOBS": "${RunningJobs}",
+    "COMFYQ_OUTPUT_BYTES": "${OutputBytes}",
     "COMFYQ_METRICS_EMF": "${EmbeddedMetrics}",
 }
 Environment = Mapping[str, Any]

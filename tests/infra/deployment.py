@@ -73,7 +73,8 @@ class Deployment:
                 submissions_dead_queue_url=made.submissions_dead_queue_url,
             ),
             worker=WorkerSettings(wait_s=1),
-            limits=LimitSettings(running_jobs=1_000),  # a limit costs rights of its own
+            # limits that cost rights of their own
+            limits=LimitSettings(running_jobs=1_000, output_bytes=10**12),
             timing=Timing(lease_s=20, renew_s=15),
             metrics=MetricsSettings(metrics_emf=True),  # it reads more
             webhooks=WebhookSettings(
@@ -175,7 +176,7 @@ class Deployment:
 
     def work_without_limit(self, until: Callable[[Services], Awaitable[bool]]) -> None:
         """Do what ``work`` does where the jobs with workers are not limited, as is usual."""
-        limits = replace(self.settings.limits, running_jobs=None)
+        limits = replace(self.settings.limits, running_jobs=None, output_bytes=None)
         settings = replace(self.settings, limits=limits)
         simulator = SimulatorSettings(step_s=0.001, preview_every_steps=0)
         asyncio.run(self._work(until, simulator, lambda: Services(settings, open_ports(settings))))

@@ -199,6 +199,7 @@ class JobServices(FileServices):
             assets=self.ports.assets,
             clock=self.ports.clock,
             links=self.output_links,
+            output_bytes=self.output_bytes,
         )
 
     @cached_property

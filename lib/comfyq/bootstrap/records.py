@@ -14,6 +14,7 @@ from comfyq.records.files.assets import AssetRecords
 from comfyq.records.indexes.followed_jobs import FollowedJobRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.limits.output_bytes import OutputBytes
 from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.retries import RetryRecords
 from comfyq.records.run_times import RunTimeRecords
@@ -62,6 +63,7 @@ class Records:
             on_due=self.deadlines.note,
             running=self.running_jobs,
             outbox=self.webhook_outbox,
+            output_bytes=self.output_bytes,
         )
 
     @cached_property
@@ -88,6 +90,12 @@ class Records:
             return usual if own is None else own
 
         return RunningJobs(self.ports.table, most_of=most_of)
+
+    @cached_property
+    def output_bytes(self) -> OutputBytes | None:
+        if self.settings.limits.output_bytes is None:
+            return None
+        return OutputBytes(self.ports.table, clock=self.ports.clock)
 
     @cached_property
     def deadlines(self) -> Deadlines:

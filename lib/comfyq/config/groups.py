@@ -96,6 +96,10 @@ class LimitSettings:
     """The stored files of a tenant, sent as uploads or data URIs, may have so many bytes together,
     and each takes 8 KiB more; others are refused with 413. A file is deleted when it was not used
     for the time of retention and no job may still need it."""
+    output_bytes: Annotated[int | None, Field(ge=1)] = None
+    """While the stored outputs of a tenant's jobs have so many bytes together, it makes no more
+    jobs: they are refused with 413. The same for every worker and the API. Unset: as many as there
+    is room for, and nobody counts."""
     input_max_files: Annotated[int, Field(ge=1)] = 50
     """A job may have so many different input files."""
     input_max_total_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000

@@ -20,8 +20,7 @@ DomainError
     - TooManyWaiting, DailyJobsUsedUp: the tenant's waiting jobs, or those of today, are used up
   + Conflict
     - IllegalTransition     the job's status forbids it
-    - JobNotEnded, JobReused: its worker must stop it first; jobs that have or need its files
-      must go first
+    - JobNotEnded, JobReused: its worker must stop it first; jobs with its files must go first
     - NotRetriable, KeysNotAccepted: the job has no graph or failure; a key would let nobody in
     - DataBeingDeleted      all data of the tenant is being deleted: it may store nothing new
     - LeaseHeld, LeaseLost: another worker's lease holds; the caller's token is out of date
@@ -32,7 +31,7 @@ DomainError
     - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable, IssuerUnavailable
   + ClockSkewed             AWS refuses this machine's signatures; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
-    - UploadsFull, TooManyOutputs: more bytes of the tenant's files, more outputs of a job
+    - UploadsFull, OutputsFull, TooManyOutputs: of a tenant's files, its jobs' outputs, one job's
 """
 
 from collections.abc import Mapping, Sequence
@@ -291,6 +290,10 @@ class TooLarge(DomainError):
 
 class UploadsFull(TooLarge):
     code = "uploads-full"
+
+
+class OutputsFull(TooLarge):
+    code = "outputs-full"
 
 
 class TooManyOutputs(TooLarge):

@@ -19,7 +19,8 @@ class Limits:
     requests_per_minute: int | None = None
     jobs_per_day: int | None = None  # a day of UTC
     waiting_jobs: int | None = None
-    stored_bytes: int | None = None
+    stored_bytes: int | None = None  # of files that were sent
+    output_bytes: int | None = None  # only where a setting limits all
     running_jobs: int | None = None  # with workers; only where a setting limits all
 
     def over(self, others: "Limits") -> "Limits":

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from comfyq.domain.errors import StaleJob
 from comfyq.domain.job import Job
 from comfyq.domain.webhook_delivery import WebhookDelivery
 from comfyq.ports.joint import Instead
-from comfyq.ports.table import Put
+from comfyq.ports.table import ConditionFailed, Item, Put
 from comfyq.records.access.partner_keys import partner_key_puts, without_partner_key
 from comfyq.records.idempotency import Idempotency, idempotency_item
 from comfyq.records.job_items import to_item
@@ -36,6 +37,18 @@ def beside_new(
         puts.append(Put(reused_outputs(job)))
     puts += partner_key_puts(job, partner_key)
     return [*puts, *map(Put, label_items(job)), *map(put_of, told), *retry_puts(job)]
+
+
+def saved_before(refused: ConditionFailed, job: Job, write_id: str) -> Item:
+    """Return the item of a job whose change was stored by a first try, its answer lost.
+
+    Raises:
+        StaleJob: another change was stored.
+    """
+    found = refused.found.get(0)
+    if found is None or found.get("wid") != write_id:
+        raise StaleJob(f"{job.id} is not at version {job.version - 1}") from refused
+    return found
 
 
 def put_of(told: WebhookDelivery) -> Put:

@@ -29,7 +29,8 @@ from comfyq.records.job_log import log_accepted, log_changed
 from comfyq.records.job_outputs import JobOutputs
 from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
 from comfyq.records.job_removal import remove
-from comfyq.records.job_writes import beside_new, if_unfollowed, put_of
+from comfyq.records.job_writes import beside_new, if_unfollowed, put_of, saved_before
+from comfyq.records.limits.output_bytes import OutputBytes
 from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.retry_notes import raise_if_retried
 from comfyq.records.times import to_ms
@@ -57,6 +58,7 @@ class JobRecords:
         on_due: Callable[[datetime], None] = lambda due_at: None,
         running: RunningJobs | None = None,
         outbox: WebhookOutbox | None = None,
+        output_bytes: OutputBytes | None = None,
     ) -> None:
         self._table = table
         self._outputs = JobOutputs(table)
@@ -65,6 +67,7 @@ class JobRecords:
         self._joint = joint  # None: the queue is another engine's
         self._running = running  # None: a tenant may have as many with workers as it likes
         self._on_due = on_due  # called with the deadline of each job that was stored
+        self._output_bytes = output_bytes  # None: nobody counts them
         self._outbox = outbox  # None: no webhook is told of these jobs
 
     async def create(
@@ -155,12 +158,12 @@ class JobRecords:
             is_other = await self._write(
                 writes, due_at=job.due_at, ack=delivery, instead=instead, synced=synced
             )
+            stored = unfollowed if is_other and unfollowed is not None else job
         except ConditionFailed as refused:
-            stored = refused.found.get(0)
-            if stored is None or stored.get("wid") != write_id:
-                raise StaleJob(f"{job.id} is not at version {old}") from refused
-            return from_item(stored)
-        return unfollowed if is_other and unfollowed is not None else job
+            stored = from_item(saved_before(refused, job, write_id))
+        if outputs and self._output_bytes is not None:
+            await self._output_bytes.count(stored, outputs)
+        return stored
 
     async def _write(
         self,

@@ -12,6 +12,7 @@ from comfyq.domain.tenant import DataDeletion, Limits, Tenant
 from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.ports.table import ConditionFailed, Cursor, Item, Put, Table
+from comfyq.records.limits.output_bytes import forget_output_bytes
 from comfyq.records.limits.running_jobs import forget_running
 from comfyq.records.times import EPOCH, from_ms, optional_ms, optional_time, sortable, to_ms
 
@@ -47,9 +48,10 @@ class TenantRecords:
         page = await self._table.query("active", DELETIONS, limit=PAGE)
         return [TenantId(item["sk"]) for item in page.items]
 
-    async def forget_running(self, tenant: TenantId) -> None:
-        """Delete the list of the jobs that workers hold of a tenant that has none any more."""
+    async def forget_counts(self, tenant: TenantId) -> None:
+        """Delete what is counted of the jobs of a tenant that has none any more."""
         await forget_running(self._table, tenant)
+        await forget_output_bytes(self._table, tenant)
 
     async def change(self, tenant: TenantId, change: Callable[[Tenant], Tenant]) -> Tenant:
         """Store what ``change`` makes of a tenant, made again if another was stored meanwhile.

@@ -44,6 +44,9 @@ class QuotaView(BaseModel):
     jobs_per_day: DayView
     waiting_jobs: ShareView = Field(description="As counted some seconds ago at most.")
     stored_bytes: ShareView = Field(description="Of files that were sent, not of outputs.")
+    output_bytes: ShareView | None = Field(
+        description="Of the outputs of jobs; null: as many as you like, and nobody counts."
+    )
 
     @classmethod
     def of(cls, caller: Caller, quota: Quota) -> "QuotaView":
@@ -65,4 +68,7 @@ class QuotaView(BaseModel):
             ),
             waiting_jobs=ShareView(limit=quota.waiting_jobs.limit, used=quota.waiting_jobs.used),
             stored_bytes=ShareView(limit=quota.stored_bytes.limit, used=quota.stored_bytes.used),
+            output_bytes=None
+            if (outputs := quota.output_bytes) is None
+            else ShareView(limit=outputs.limit, used=outputs.used),
         )

@@ -57,6 +57,7 @@ def test_tenants_get_limits_of_their_own(tmp_path: Path) -> None:
         "jobs_per_day": None,
         "waiting_jobs": 7,
         "stored_bytes": None,
+        "output_bytes": None,
         "running_jobs": None,
     }
     assert run(tmp_path, "tenants", "limit", "acme", "--reset").stdout == (

@@ -6,6 +6,7 @@ from comfyq.bootstrap.access import AccessServices
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.used import UsedRecords
 from comfyq.services.limits.daily_jobs import DailyJobs
+from comfyq.services.limits.output_limit import OutputLimit
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.limits.submission_limits import SubmissionLimits
 from comfyq.services.limits.tenant_limits import AppliedLimits, TenantLimits
@@ -23,6 +24,7 @@ class LimitServices(AccessServices):
             jobs_per_day=tenants.jobs_per_day,
             waiting_jobs=tenants.waiting_jobs,
             stored_bytes=self.settings.limits.uploads_bytes,
+            output_bytes=self.settings.limits.output_bytes,
         )
         return TenantLimits(tenants=self.known_tenants, settings=settings)
 
@@ -49,5 +51,8 @@ class LimitServices(AccessServices):
             ),
             daily=DailyJobs(
                 records=self.used_records, limits=self.tenant_limits, clock=self.ports.clock
+            ),
+            outputs=OutputLimit(
+                records=self.output_bytes, limits=self.tenant_limits, retention=self.retention
             ),
         )

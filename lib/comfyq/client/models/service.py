@@ -203,3 +203,4 @@ class Quota(Model):
     jobs_per_day: Day = field(default_factory=Day)
     waiting_jobs: Share = field(default_factory=Share)
     stored_bytes: Share = field(default_factory=Share)
+    output_bytes: Share | None = None  # None: as many as you like, and nobody counts

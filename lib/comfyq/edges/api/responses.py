@@ -17,7 +17,7 @@ TEXTS: Mapping[int, str] = {
     403: "The link is not signed by this server, or its time is over.",
     404: "There is no such thing.",
     409: "It is not the time for it.",
-    413: "The body is larger than 6 MB, or a file than files may be.",
+    413: "The body is larger than 6 MB, a file than files may be, or there is no room for more.",
     415: "The body is not sent as JSON.",
     422: "What was asked for cannot be done; `errors` names every bad field.",
     429: "Too many requests; `Retry-After` says when to come back.",

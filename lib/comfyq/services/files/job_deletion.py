@@ -1,15 +1,18 @@
 """Deletion of ended jobs with their files."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import JobNotFound, JobReused
+from comfyq.domain.files.output import Output
 from comfyq.domain.files.sources import asset_id_of
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.output_id import output_place
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
+from comfyq.records.limits.output_bytes import OutputBytes
 from comfyq.records.reuse.reusers import Reuser, ReuserRecords
 from comfyq.services.files.output_links import OutputLinks
 
@@ -30,12 +33,14 @@ class JobDeletion:
         assets: Assets,
         clock: Clock,
         links: OutputLinks | None = None,
+        output_bytes: OutputBytes | None = None,
     ) -> None:
         self._records = records
         self._reusers = reusers
         self._assets = assets
         self._clock = clock
         self._links = links
+        self._output_bytes = output_bytes
 
     async def delete(self, job: Job) -> None:
         """Delete a job and the files that are its own; reused ones belong to the earlier job.
@@ -48,6 +53,7 @@ class JobDeletion:
         """
         if job.kept_until is not None:  # which the first job that reuses it writes
             await self._refuse_if_reused(job)
+        outputs: Sequence[Output] = ()
         if job.reused_from is None:
             outputs = await self._records.outputs(job.id)
             keys = [output.key for output in outputs if output.key]
@@ -55,6 +61,8 @@ class JobDeletion:
         if self._links is not None:
             await self._links.remove(job)
         await self._records.remove(job)
+        if self._output_bytes is not None:
+            await self._output_bytes.uncount(job, outputs)
 
     async def _refuse_if_reused(self, job: Job) -> None:
         named: list[str] = []

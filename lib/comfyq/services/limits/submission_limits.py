@@ -8,6 +8,7 @@ from comfyq.domain.errors import DomainError, StaleJob, TooLarge
 from comfyq.records.idempotency import KeyTaken
 from comfyq.records.retry_notes import AlreadyRetried
 from comfyq.services.limits.daily_jobs import CountedJobs, DailyJobs
+from comfyq.services.limits.output_limit import OutputLimit
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.limits.tenant_limits import TenantLimits
 from comfyq.services.limits.waiting_limit import WaitingLimit
@@ -19,12 +20,19 @@ class SubmissionLimits:
     """Asked before a request is read, and once more before its jobs are stored."""
 
     def __init__(
-        self, *, tenants: TenantLimits, rate: RateLimit, waiting: WaitingLimit, daily: DailyJobs
+        self,
+        *,
+        tenants: TenantLimits,
+        rate: RateLimit,
+        waiting: WaitingLimit,
+        daily: DailyJobs,
+        outputs: OutputLimit,
     ) -> None:
         self._tenants = tenants
         self.rate = rate
         self.waiting = waiting
         self.daily = daily
+        self.outputs = outputs
 
     async def require_open(self, tenant: TenantId) -> None:
         """Raise DataBeingDeleted while all data of the tenant is being deleted."""
@@ -38,10 +46,12 @@ class SubmissionLimits:
 
         Raises:
             TooLarge: they are more than may ever wait, or be made in a day.
+            OutputsFull: the outputs of the tenant's jobs take as many bytes as they may.
             RateLimited: too many were sent; TooManyWaiting: too many of the tenant's jobs wait.
         """
         await self.waiting.require_possible(caller, requests)
         await self.daily.require_possible(caller, requests)
+        await self.outputs.require_room(caller.tenant)
         if not queued:  # a client that is known to send too much makes nobody count waiting jobs
             await self.rate.require_room(caller, requests)
         await self.waiting.acquire(caller, requests)

@@ -15,6 +15,7 @@ SETTINGS: Mapping[str, str] = {  # that set each limit
     "jobs_per_day": "COMFYQ_JOBS_PER_DAY",
     "waiting_jobs": "COMFYQ_WAITING_JOBS",
     "stored_bytes": "COMFYQ_UPLOADS_BYTES",
+    "output_bytes": "COMFYQ_OUTPUT_BYTES",
 }
 
 
@@ -26,6 +27,7 @@ class AppliedLimits:
     jobs_per_day: int | None = None
     waiting_jobs: int
     stored_bytes: int
+    output_bytes: int | None = None
     own: frozenset[str] = frozenset()  # names of those that are said of it alone
 
     def beside(self, said: Limits) -> "AppliedLimits":

@@ -103,7 +103,7 @@ class DataDeletions:
         self._on_due(due_at)
 
     async def _end(self, tenant: TenantId, deletion: DataDeletion) -> None:
-        await self._records.forget_running(tenant)
+        await self._records.forget_counts(tenant)
         counts = {name: str(count) for name, count in deletion.deleted.items()}
         await self._audit.note(tenant, REAPER, AuditAction.DATA_DELETED, tenant, **counts)
         now = self._clock.now()

@@ -26,6 +26,7 @@ class Quota:
     today: Today
     waiting_jobs: Share
     stored_bytes: Share
+    output_bytes: Share | None  # None: as many as you like, and nobody counts
 
 
 class Quotas:
@@ -38,10 +39,12 @@ class Quotas:
     async def of(self, caller: Caller) -> Quota:
         """Return the caller's limits. Its waiting jobs may have been counted seconds ago."""
         waiting, most_waiting = await self._limits.waiting.used(caller.tenant)
+        outputs = await self._limits.outputs.used(caller.tenant)
         stored, most_stored = await self._uploads.used(caller.tenant)
         return Quota(
             requests=await self._limits.rate.standing(caller, fresh=True),
             today=await self._limits.daily.today(caller.tenant),
             waiting_jobs=Share(limit=most_waiting, used=waiting),
             stored_bytes=Share(limit=most_stored, used=stored),
+            output_bytes=None if outputs is None else Share(limit=outputs[1], used=outputs[0]),
         )

@@ -37,6 +37,7 @@ def test_what_is_used_of_each_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         "jobs_per_day": {"limit": 7, "used": 2, "ends_at": f"{midnight}T00:00:00.000Z"},
         "waiting_jobs": {"limit": 5, "used": 2},
         "stored_bytes": {"limit": 100_000, "used": taken(3)},
+        "output_bytes": None,
     }
 
 

@@ -48,7 +48,7 @@ class Filled:
     """A server with data of two tenants. That of one is to be deleted."""
 
     def __init__(self) -> None:
-        self.lab = AccessLab(COMFYQ_RUNNING_JOBS=5, linked_assets=True)
+        self.lab = AccessLab(COMFYQ_RUNNING_JOBS=5, COMFYQ_OUTPUT_BYTES=10**9, linked_assets=True)
         self.running: JobId
         self.items: Items = {}
         self.others: Items = {}

@@ -29,6 +29,10 @@ PerMinute = Annotated[int | None, _number("What its clients may send.")]
 PerDay = Annotated[int | None, _number("That it may make, from 00:00 UTC on.")]
 Waiting = Annotated[int | None, _number("That may wait at the same time.")]
 Stored = Annotated[int | None, _number("Of files that its clients have sent.")]
+Made = Annotated[
+    int | None,
+    _number("Of outputs of its jobs, where COMFYQ_OUTPUT_BYTES is set."),
+]
 Running = Annotated[
     int | None,
     typer.Option(
@@ -58,6 +62,7 @@ def limit(
     jobs_per_day: PerDay = None,
     waiting_jobs: Waiting = None,
     stored_bytes: Stored = None,
+    output_bytes: Made = None,
     running_jobs: Running = None,
     reset: Annotated[bool, typer.Option(help="Forget the limits that it had before.")] = False,
     data_dir: DataDir = None,
@@ -73,6 +78,7 @@ def limit(
         jobs_per_day=jobs_per_day,
         waiting_jobs=waiting_jobs,
         stored_bytes=stored_bytes,
+        output_bytes=output_bytes,
         running_jobs=running_jobs,
     )
     if asked == Limits() and not reset:
@@ -127,8 +133,9 @@ def _lines(quota: Json) -> Iterator[str]:
         yield "jobs a day: as many as you like"
     else:
         yield f"jobs of this day: {day['used']} of {day['limit']}, until {day['ends_at']}"
-    for name in ("waiting_jobs", "stored_bytes"):
-        share = quota[name]
+    for name in ("waiting_jobs", "stored_bytes", "output_bytes"):
+        if (share := quota.get(name)) is None:
+            continue  # nobody counts
         yield f"{name.replace('_', ' ')}: {share['used']} of {share['limit']}"
 
 

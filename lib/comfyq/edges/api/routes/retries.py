@@ -34,7 +34,7 @@ router = Router[RetryServices](prefix=GENERATE, tags=["retries"])
     "/{job_id}/retry",
     status_code=HTTPStatus.ACCEPTED,
     response_model=JobView,
-    responses=problems(404, 409, 429) | {202: ACCEPTED},
+    responses=problems(404, 409, 413, 429) | {202: ACCEPTED},
 )
 async def retry(
     services: Services,
@@ -56,7 +56,7 @@ async def retry(
     "/batch/{batch_id}/retry",
     status_code=HTTPStatus.ACCEPTED,
     response_model=BatchView,
-    responses=problems(404, 409, 429) | {202: BATCH_ACCEPTED},
+    responses=problems(404, 409, 413, 429) | {202: BATCH_ACCEPTED},
 )
 async def retry_batch(
     services: Services,

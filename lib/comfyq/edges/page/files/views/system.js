@@ -86,10 +86,11 @@ function Known({ worker }) {
 
 /** @param {{ quota: Quota }} props */
 function Limits({ quota }) {
-  const { jobs_per_day: day, waiting_jobs: waiting, stored_bytes: stored } = quota;
+  const { jobs_per_day: day, waiting_jobs: waiting, stored_bytes: stored, output_bytes: made } = quota;
   return html`<div class="panel">
     <${Meter} name="Jobs that wait" used=${waiting.used} limit=${waiting.limit} write=${String} />
     <${Meter} name="Files that were sent" used=${stored.used} limit=${stored.limit} write=${bytes} />
+    ${made && html`<${Meter} name="Outputs of jobs" used=${made.used} limit=${made.limit} write=${bytes} />`}
     ${day.limit !== null && html`<${Meter} name="Jobs today" used=${day.used ?? 0} limit=${day.limit} write=${String} />`}
     ${quota.requests.map((rate) => html`<${Meter} name=${`Requests in ${rate.window_s} s, of the ${rate.of}`} used=${rate.limit - rate.remaining} limit=${rate.limit} write=${String} />`)}
     <p class="quiet">Tenant ${quota.tenant}</p>
