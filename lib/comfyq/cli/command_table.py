@@ -273,6 +273,7 @@ GROUPS = {
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),
     "models": ("Lock, fetch and check the model files of workflows.", AUTHORING),
+    "images": ("Make images of workers that have the custom nodes of workflows.", AUTHORING),
     "infra": ("Make what comfyq runs on, and check it.", SERVING),
 }
 

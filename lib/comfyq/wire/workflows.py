@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from comfyq.domain.environment.custom_nodes import CustomNodes
 from comfyq.domain.workflow.kinds import KINDS
 from comfyq.domain.workflow.workflow import Model
 from comfyq.services.workflows.library import Listing
@@ -30,6 +31,18 @@ class ModelView(BaseModel):
             note=model.note,
             available=available,
         )
+
+
+class CustomNodesView(BaseModel):
+    """A git repository of custom nodes that the workflow needs."""
+
+    repository: str
+    commit: str
+    classes: list[str] = Field(description="Of nodes that it brings, as far as its author says.")
+
+    @classmethod
+    def of(cls, nodes: CustomNodes) -> "CustomNodesView":
+        return cls(repository=nodes.repository, commit=nodes.commit, classes=list(nodes.classes))
 
 
 class WorkflowSummary(BaseModel):
@@ -71,6 +84,9 @@ class WorkflowView(WorkflowSummary):
     negative_prompts: Mapping[str, str] = Field(description="By name of `negative_preset`.")
     sample: Mapping[str, Any] = Field(description="Values that work.")
     models: list[ModelView]
+    nodes: list[CustomNodesView] = Field(
+        default=[], description="Custom nodes that a worker's image needs for it."
+    )
     outputs: list[str] = Field(description="Ids of the nodes whose files are the result.")
 
     @classmethod
@@ -85,6 +101,7 @@ class WorkflowView(WorkflowSummary):
             negative_prompts=workflow.negative_prompts,
             sample=workflow.sample,
             models=[ModelView.of(model, available) for model, available in models],
+            nodes=[CustomNodesView.of(each) for each in workflow.nodes],
             outputs=list(workflow.outputs),
         )
 

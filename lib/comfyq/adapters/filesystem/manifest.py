@@ -24,6 +24,12 @@ from comfyq.adapters.filesystem.sections import (
     text,
     texts,
 )
+from comfyq.domain.environment.custom_nodes import (
+    CustomNodes,
+    read_classes,
+    read_commit,
+    read_repository,
+)
 from comfyq.domain.files.inputs import FITS
 from comfyq.domain.graph.graph import Graph, Input, Ref
 from comfyq.domain.graph.node_catalogue import SOURCES
@@ -44,6 +50,7 @@ TOP = frozenset(
         "limits",
         "parameters",
         "models",
+        "nodes",
         "presets",
         "negative_prompts",
     }
@@ -114,6 +121,7 @@ def read_manifest(
         outputs=top.read("outputs", partial(_nodes, graph), ()),
         limits=_limits(top),
         models=tuple(_model(section) for _, section in top.tables("models")),
+        nodes=_nodes_of(top),
         parameters={key: _parameter(key, section) for key, section in top.tables("parameters")},
         presets={key: section.values for key, section in top.tables("presets")},
         negative_prompts=top.read("negative_prompts", named_texts, {}),
@@ -156,6 +164,26 @@ def _model(section: Section) -> Model:
         url=section.text("url"),
         note=section.text("note"),
         source=source,
+    )
+
+
+def _nodes_of(top: Section) -> tuple[CustomNodes, ...]:
+    known: dict[str, CustomNodes] = {}
+    for _, section in top.tables("nodes"):
+        nodes = _custom_nodes(section)
+        if known.setdefault(nodes.folder.lower(), nodes) is not nodes:
+            message = f"another entry has the folder custom_nodes/{nodes.folder} already"
+            raise section.broken("repository", message)
+    return tuple(known.values())
+
+
+def _custom_nodes(section: Section) -> CustomNodes:
+    section.only({"repository", "commit", "classes"})
+    section.needs({"repository", "commit"})
+    return CustomNodes(
+        repository=section.read("repository", read_repository, ""),
+        commit=section.read("commit", read_commit, ""),
+        classes=section.read("classes", read_classes, ()),
     )
 
 

@@ -51,15 +51,21 @@ def models_of(workflows: Path, names: Sequence[str]) -> Sequence[WorkflowModels]
         InvalidWorkflow: one of them does not exist or is broken.
         BadModelLock: a lock cannot be used.
     """
-    known = {each.parent.name: each.parent for each in sorted(workflows.glob("*/manifest.toml"))}
-    folders = [_folder(name, known) for name in names] if names else list(known.values())
-    if not folders:
-        raise InvalidWorkflow(f"{workflows}: there is no workflow (*/manifest.toml) in it")
-    read = [(folder, load_workflow(folder)) for folder in folders]
+    read = [(folder, load_workflow(folder)) for folder in workflow_folders(workflows, names)]
     return [
         WorkflowModels(workflow.name, folder, workflow.models, locked_models(folder))
         for folder, workflow in read
     ]
+
+
+def workflow_folders(workflows: Path, names: Sequence[str]) -> Sequence[Path]:
+    """Return the folders of workflows that are named; without names, all of the folder; raises
+    InvalidWorkflow."""
+    known = {each.parent.name: each.parent for each in sorted(workflows.glob("*/manifest.toml"))}
+    folders = [_folder(name, known) for name in names] if names else list(known.values())
+    if not folders:
+        raise InvalidWorkflow(f"{workflows}: there is no workflow (*/manifest.toml) in it")
+    return folders
 
 
 def distinct_models(workflows: Iterable[WorkflowModels]) -> Sequence[LockedModel]:

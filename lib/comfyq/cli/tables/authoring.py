@@ -39,4 +39,15 @@ AUTHORING_ENTRIES = (
         "models.pruning:prune",
         "Delete fetched files that no lock of the workflows names, and the links to them.",
     ),
+    CommandEntry(
+        "images lock",
+        "images.locking:lock",
+        "Look whether the commits of workflows' custom nodes exist, and write their hashes to a "
+        "lock.",
+    ),
+    CommandEntry(
+        "images dockerfile",
+        "images.recipe:dockerfile",
+        "Print the Dockerfile of a worker's image that has the custom nodes of workflows.",
+    ),
 )

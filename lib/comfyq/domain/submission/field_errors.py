@@ -1,19 +1,22 @@
 """Mapping errors of a bound graph to the fields of the request that caused them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from comfyq.domain.environment.custom_nodes import sources_of
 from comfyq.domain.errors import FieldError, InvalidGraph
-from comfyq.domain.graph.errors import PATHS, GraphError
+from comfyq.domain.graph.errors import PATHS, UNKNOWN_CLASS, GraphError
 from comfyq.domain.graph.graph import Graph, Input
 from comfyq.domain.graph.validation import Validation
 from comfyq.domain.submission.given_paths import given_above
 from comfyq.domain.workflow.workflow import Workflow
 
 MAX_DETAIL_CHARS = 2_000
+MAX_SOURCES = 3  # repositories that a message names
 NO_OUTPUTS = "no node of it is an output, such as SaveImage"
 
-Field = Callable[[GraphError], str]  # the path of the field that caused an error
+Field = Callable[[GraphError], str]  # the path of the field that caused an error, or a text of it
 
 
 def refusal_of_workflow(
@@ -30,7 +33,7 @@ def refusal_of_workflow(
         owner = owners.get(place if above is None else above)
         return owner or loaders.get(error.node, "workflow")
 
-    return _refusal(verdict, field, sources={model.file: model for model in workflow.models})
+    return _refusal(verdict, field, hint=partial(_hint, workflow))
 
 
 def refusal_of_graph(overrides: Mapping[str, Any], verdict: Validation) -> InvalidGraph:
@@ -46,7 +49,7 @@ def refusal_of_graph(overrides: Mapping[str, Any], verdict: Validation) -> Inval
             else f"graph.{error.node}.inputs.{error.input}"
         )
 
-    return _refusal(verdict, field, sources={})
+    return _refusal(verdict, field, hint=lambda _: "")
 
 
 def _inserted(workflow: Workflow, bound: Graph) -> Sequence[str]:
@@ -60,8 +63,8 @@ def _loras(workflow: Workflow, values: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{name}.{position}" for position in range(len(values[name])))
 
 
-def _refusal(verdict: Validation, field: Field, *, sources: Mapping[str, Any]) -> InvalidGraph:
-    fields = [FieldError(field(error), _message(error, sources)) for error in verdict.errors]
+def _refusal(verdict: Validation, field: Field, *, hint: Field) -> InvalidGraph:
+    fields = [FieldError(field(error), _message(error) + hint(error)) for error in verdict.errors]
     if verdict.no_outputs:
         fields.append(FieldError("graph", NO_OUTPUTS))
     text = "; ".join(f"{each.field}: {each.message}" for each in fields)
@@ -69,7 +72,27 @@ def _refusal(verdict: Validation, field: Field, *, sources: Mapping[str, Any]) -
     return InvalidGraph(detail, fields, node_errors=verdict.node_errors())
 
 
-def _message(error: GraphError, sources: Mapping[str, Any]) -> str:
-    text = f"node {error.node} ({error.class_type}): {error.readable()}"
-    model = sources.get(str(error.extra.get("received_value")))
-    return f"{text}; it belongs into models/{model.folder}: {model.url}" if model else text
+def _message(error: GraphError) -> str:
+    return f"node {error.node} ({error.class_type}): {error.readable()}"
+
+
+def _hint(workflow: Workflow, error: GraphError) -> str:
+    """Say what would bring a model or a class of nodes that is missing, as the manifest has it."""
+    if error.kind == UNKNOWN_CLASS:
+        return missing_nodes_hint(error.class_type, workflow)
+    models = {model.file: model for model in workflow.models}
+    model = models.get(str(error.extra.get("received_value")))
+    return f"; it belongs into models/{model.folder}: {model.url}" if model else ""
+
+
+def missing_nodes_hint(class_type: str, workflow: Workflow) -> str:
+    """Say which custom nodes of a workflow bring a class; nothing if it names none."""
+    sources = sources_of(class_type, workflow.nodes)
+    if not sources:
+        return ""
+    named = " or ".join(map(str, sources[:MAX_SOURCES]))
+    more = " or others" if len(sources) > MAX_SOURCES else ""
+    return (
+        f"; it comes with {named}{more}, which a worker's image needs: `comfyq images dockerfile "
+        f"{workflow.name}` prints its recipe"
+    )

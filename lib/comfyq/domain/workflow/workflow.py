@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from comfyq.domain.environment.custom_nodes import CustomNodes
 from comfyq.domain.errors import FieldError, InvalidParameters
 from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.graph.graph import Graph, Input, NewGraph, copied
@@ -55,6 +56,7 @@ class Workflow:
     limits: Limits = field(default_factory=Limits)
     models: tuple[Model, ...] = ()
     locked: tuple[LockedModel, ...] = ()  # those of ``models`` whose lock is of their source
+    nodes: tuple[CustomNodes, ...] = ()  # custom nodes that ComfyUI needs for it
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # values by name
     negative_prompts: Mapping[str, str] = field(default_factory=dict)  # by name
     sample: Mapping[str, Any] = field(default_factory=dict)  # a request's values that work

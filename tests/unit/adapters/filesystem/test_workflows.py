@@ -87,6 +87,21 @@ def test_a_folder_without_workflows_is_refused(tmp_path: Path) -> None:
         FolderWorkflows(tmp_path)
 
 
+REPOSITORY = 'repository = "https://example.org/owner/nodes"'
+COMMIT = f'commit = "{"a" * 40}"'
+BROKEN_NODES = [
+    (f"[[nodes]]\n{REPOSITORY}", "nodes.0.commit: is missing"),
+    (f'[[nodes]]\n{REPOSITORY}\ncommit = "main"', "nodes.0.commit: must be a whole commit"),
+    (f'[[nodes]]\n{COMMIT}\nrepository = "git@example.org:a/b"', "nodes.0.repository: must be"),
+    (f'[[nodes]]\n{COMMIT}\nrepository = "https://a@example.org/b"', "without credentials"),
+    (f'[[nodes]]\n{COMMIT}\nrepository = "https://example.org/b;reboot"', "that need escapes"),
+    (f'[[nodes]]\n{COMMIT}\nrepository = "http://example.org/b"', "must begin with https://"),
+    (f"[[nodes]]\n{COMMIT}\n{REPOSITORY}\nclasses = []", "nodes.0.classes: must be a list"),
+    (f"[[nodes]]\n{COMMIT}\n{REPOSITORY}\nclass = []", "did you mean 'classes'?"),
+    (f"[[nodes]]\n{REPOSITORY}\n{COMMIT}\n" * 2, "nodes.1.repository: another entry has"),
+]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -114,6 +129,10 @@ def test_a_folder_without_workflows_is_refused(tmp_path: Path) -> None:
         ("ae.safetensors@main", "ae.safetensors", "models.3.source: lacks its revision"),
         ("hf:black-forest-labs/FLUX.1-dev/ae", "hg:x/ae", "hf:owner/repo/path@revision"),
         ('folder = "vae"', 'folder = "../vae"', "models.3.folder: must be a path below"),
+        *(
+            ("[presets.draft]", f"{nodes}\n[presets.draft]", message)
+            for nodes, message in BROKEN_NODES
+        ),
         ("[parameters.steps]", "[parameters.Steps]", "small letters"),
         ("[parameters.steps]", "[parameters.preset]", "a field of this name already"),
         ("[parameters.steps]", "[parameters.extra_data]", "a field of this name already"),

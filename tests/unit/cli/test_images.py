@@ -1,0 +1,132 @@
+"""`comfyq images`: from a manifest's custom nodes to the recipe of a worker's image."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from comfyq.cli.app import app
+from comfyq.domain.environment.lock import read_lock
+from tests.git_server import commit, git, served
+from tests.paths import WORKFLOWS
+
+NOBODY = "0" * 40
+
+
+@dataclass
+class Author:
+    """Somebody with workflows, and repositories of custom nodes on a server."""
+
+    url: str
+    home: Path
+
+    def publishes(self, name: str, **files: str) -> str:
+        files = {file.replace("_txt", ".txt"): text for file, text in files.items()}
+        return commit(self.home / "repositories" / name, {"__init__.py": f"# {name}\n", **files})
+
+    def wants(self, workflow: str, *nodes: str) -> None:
+        folder = self.home / "workflows" / workflow
+        if not folder.exists():
+            shutil.copytree(WORKFLOWS / "sd15", folder)
+        text = (WORKFLOWS / "sd15/manifest.toml").read_text()
+        (folder / "manifest.toml").write_text(text + "".join(nodes))
+
+    def nodes(self, name: str, commit_id: str) -> str:
+        return f'[[nodes]]\nrepository = "{self.url}/{name}"\ncommit = "{commit_id}"\n'
+
+    def lock_of(self, workflow: str) -> str:
+        return (self.home / "workflows" / workflow / "nodes.lock").read_text()
+
+    def run(self, *arguments: str) -> Result:
+        env = {"COMFYQ_WORKFLOWS_DIR": str(self.home / "workflows")}
+        return CliRunner().invoke(app, ["images", *arguments], env=env)
+
+
+@pytest.fixture
+def author(tmp_path: Path) -> Iterator[Author]:
+    with served(tmp_path / "repositories") as url:
+        yield Author(url, tmp_path)
+
+
+def test_a_lock_has_the_hash_of_the_commits_files_and_the_recipe_pins_both(author: Author) -> None:
+    first = author.publishes("ComfyUI-Alpha", requirements_txt="numpy\n")
+    beta = author.publishes("beta")
+    author.publishes("ComfyUI-Alpha", requirements_txt="numpy<2\n")  # which nobody asked for
+    author.wants("one", author.nodes("beta", beta), author.nodes("ComfyUI-Alpha", first))
+    author.wants("two", author.nodes("ComfyUI-Alpha", first))
+    author.wants("three")
+    early = author.run("dockerfile")
+    assert (early.exit_code, "`comfyq images lock one two`" in early.stderr) == (2, True)
+    locked = author.run("lock", "--json")
+    assert locked.exit_code == 0, locked.output
+    assert json.loads(locked.stdout) == {"changed": ["one", "two"]}
+    alpha, second = read_lock(author.lock_of("one"))
+    folder = author.home / "repositories/ComfyUI-Alpha"
+    archive = subprocess.run(
+        ["git", "-C", str(folder), "archive", "--format=tar", first],
+        check=True,
+        capture_output=True,
+    ).stdout
+    assert (alpha.commit, alpha.sha256) == (first, hashlib.sha256(archive).hexdigest())
+    assert (second.folder, second.commit) == ("beta", beta)
+    text = author.run("dockerfile").stdout
+    assert author.run("dockerfile", "two", "one").stdout == text
+    steps = [
+        "FROM ${BASE}",
+        f"git remote add origin {alpha.repository}",
+        f"git fetch --quiet --depth 1 origin {first}",
+        alpha.sha256,
+        "--requirement /opt/ComfyUI/custom_nodes/ComfyUI-Alpha/requirements.txt",
+        second.sha256,
+        f"'node {alpha.repository} {first}'",
+        "ENV COMFYQ_ENVIRONMENT_FILE=",
+    ]
+    places = [text.find(step) for step in steps]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert text.count(f"git remote add origin {alpha.repository}\n".rstrip()) == 1
+    assert author.run("lock", "--json").stdout == '{"changed": []}\n'
+
+
+def test_the_recipes_own_commands_take_the_locked_files_and_no_others(author: Author) -> None:
+    made = author.publishes("ComfyUI-Alpha")
+    author.wants("one", author.nodes("ComfyUI-Alpha", made))
+    assert author.run("lock").exit_code == 0
+    text = author.run("dockerfile").stdout
+    fetch = text.partition("\nRUN git init")[2].partition("\nRUN ")[0]
+    target = author.home / "built"
+    script = "git init" + fetch.replace("/opt/ComfyUI/custom_nodes", str(target))
+    subprocess.run(["sh", "-ec", script], check=True, capture_output=True)
+    assert (target / "ComfyUI-Alpha/__init__.py").read_text() == "# ComfyUI-Alpha\n"
+    shutil.rmtree(target)
+    [entry] = read_lock(author.lock_of("one"))
+    wrong = script.replace(entry.sha256, "0" * 64)
+    assert subprocess.run(["sh", "-ec", wrong], capture_output=True).returncode != 0
+    assert not (target / "ComfyUI-Alpha/__init__.py").exists()
+
+
+def test_what_cannot_be_locked_is_told_and_the_others_are_locked(author: Author) -> None:
+    made = author.publishes("alpha")
+    nodes = [author.nodes("alpha", made), author.nodes("missing", made)]
+    author.wants("one", *nodes)
+    author.wants("two", author.nodes("alpha", NOBODY))
+    locked = author.run("lock")
+    assert locked.exit_code == 2
+    assert f"{author.url}/missing does not exist, or wants credentials" in locked.stderr
+    assert f"{author.url}/alpha has no commit {NOBODY}" in locked.stderr
+    assert [each.commit for each in read_lock(author.lock_of("one"))] == [made]
+    clash = author.run("dockerfile")
+    assert (clash.exit_code, "one folder, custom_nodes/alpha" in clash.stderr) == (2, True)
+    away = author.nodes("alpha", made).replace(author.url, "http://127.0.0.1:9")
+    author.wants("two", away)
+    assert author.run("lock", "two").exit_code == 3
+    (author.home / "workflows/one/nodes.lock").write_text("version = 1\nnode = 1\n")
+    broken = author.run("dockerfile")
+    assert "nodes.lock: has more than `version` and a list of tables" in broken.stderr
+    assert git(author.home / "repositories/alpha", "rev-parse", "HEAD") == made
