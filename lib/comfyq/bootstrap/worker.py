@@ -21,6 +21,7 @@ from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.adapters.pictures.previews import PillowPreviews
 from comfyq.aio.logs import log
 from comfyq.bootstrap.disks import disk_cleanup_of, folders_of, space_of
+from comfyq.bootstrap.environments.worker_environment import environment_of
 from comfyq.bootstrap.identity import OwnFolder, any_shown, dead_workers, take_identity
 from comfyq.bootstrap.models.services import ModelServices
 from comfyq.bootstrap.services import Services
@@ -62,6 +63,7 @@ async def open_worker(
     folders = folders_of(services, comfyui_dir)
     models = worker_models(services.settings, comfyui_dir)
     held = held_models_of(services.settings, comfyui_dir, models)
+    environment = await asyncio.to_thread(environment_of, services.settings, comfyui_dir)
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
         timing = EngineTiming(unavailable_s=services.settings.worker.silent_s)
@@ -69,7 +71,7 @@ async def open_worker(
         async with ComfyEngine(comfyui_url, timing=timing, preview_method=method) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
             worker_services = _worker_services(
-                services, comfyui, caretaker, own, folders, models, held
+                services, comfyui, caretaker, own, folders, models, held, environment
             )
             await admit(worker_services.jobs.membership, comfyui, url=comfyui_url)
             await _recall(own)
@@ -136,6 +138,7 @@ def _worker_services(
     folders: ComfyFolders | None,
     models: ModelServices | None,
     held_models: HeldModels | None,
+    environment: str | None,
 ) -> WorkerServices:
     settings = services.settings
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.worker.spool_bytes)
@@ -157,6 +160,7 @@ def _worker_services(
         caretaker=caretaker,
         space=space_of(settings, folders),
         catalogue_spool=FileSpool(folder=own.path / "catalogues"),
+        environment=environment,
         protection=None if agent_uri is None else EcsProtection(agent_uri=agent_uri),
     )
     jobs = JobServices(services, ports, worker=own.worker)

@@ -42,4 +42,5 @@ class MachinePorts:
     caretaker: Caretaker
     space: Space
     catalogue_spool: Spool
+    environment: str | None = None  # what ComfyUI is installed with; None: nothing tells
     protection: Protection | None = None  # None: nothing stops this process from outside

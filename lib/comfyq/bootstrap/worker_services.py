@@ -35,7 +35,7 @@ class WorkerServices:
         self.jobs = jobs
         self.machine = machine
         fetches = jobs.ports.models is not None
-        self.identity = Identity(jobs.worker, host, pid, version, fetches)
+        self.identity = Identity(jobs.worker, host, pid, version, fetches, machine.environment)
         self.services = jobs.services
         self.settings = jobs.services.settings.worker
 

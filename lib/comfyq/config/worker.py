@@ -1,6 +1,7 @@
 """The settings of a worker."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -41,6 +42,9 @@ class WorkerSettings:
     """With less left on a disk that jobs need, the worker claims none."""
     silent_s: Annotated[float, Field(gt=0)] = 10
     """ComfyUI may be silent for so long before its prompts are given up."""
+    environment_file: Path | None = None
+    """A description of what ComfyUI is installed with, as `comfyq images dockerfile` has an image
+    write it; unset: the custom nodes in ComfyUI's directory, if that is named."""
     preview_method: PreviewMethod = PreviewMethod.AUTO
     """How ComfyUI, from 0.4.0 on, makes previews of running jobs: `auto`, `latent2rgb`, `taesd`,
     `none`, or `default`: as it was started."""

@@ -30,6 +30,7 @@ class WorkerState:
     engine_version: str | None = None  # None until it has answered once
     devices: tuple[str, ...] = ()
     simulated: bool = False
+    environment: str | None = None  # digest of ComfyUI's version, custom nodes and packages
     catalogue: str | None = None  # id of its node catalogue; None until it is published
     draining: bool = False  # it takes no further jobs
     paused: str | None = None  # why it takes none just now, though its ComfyUI answers
@@ -104,6 +105,7 @@ def _item(worker: WorkerState, *, ttl_s: int) -> Item:
         "engine_version": worker.engine_version,
         "devices": list(worker.devices),
         "simulated": worker.simulated,
+        "environment": worker.environment,
         "catalogue": worker.catalogue,
         "draining": worker.draining,
         "paused": worker.paused,
@@ -131,6 +133,7 @@ def _worker(item: Item) -> WorkerState:
         engine_version=item.get("engine_version"),
         devices=tuple(item["devices"]),
         simulated=item["simulated"],
+        environment=item.get("environment"),
         catalogue=item.get("catalogue"),
         draining=item["draining"],
         paused=item.get("paused"),

@@ -42,6 +42,10 @@ class LiveWorkerView(BaseModel):
     comfyui_version: str | None
     devices: list[str]
     simulated: bool
+    environment: str | None = Field(
+        description="Digest of its ComfyUI's version, custom nodes and packages, as far as its "
+        "image or directory tells them; null: nothing tells."
+    )
     family: str | None = Field(
         description="Of the job that it took last: its ComfyUI has loaded that family's models."
     )
@@ -76,6 +80,7 @@ class LiveWorkerView(BaseModel):
             comfyui_version=state.engine_version,
             devices=list(state.devices),
             simulated=state.simulated,
+            environment=state.environment,
             family=state.family,
             fetches=state.fetches,
             models=sorted(state.models),

@@ -35,6 +35,15 @@ class ModelFile(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustomNodes(Model):
+    """A git repository of custom nodes that a workflow needs."""
+
+    repository: str = ""
+    commit: str = ""
+    classes: Sequence[str] = ()  # of nodes that it brings, as far as its author says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowSummary(Model):
     """A workflow in a list."""
 
@@ -58,6 +67,7 @@ class Workflow(WorkflowSummary):
     negative_prompts: Mapping[str, str] = field(default_factory=dict)
     sample: Mapping[str, Any] = field(default_factory=dict)  # values that work
     models: Sequence[ModelFile] = ()
+    nodes: Sequence[CustomNodes] = ()  # that a worker's image needs for it
     outputs: Sequence[str] = ()
 
 
@@ -118,6 +128,7 @@ class Worker(Model):
     comfyui_version: str | None = None
     devices: Sequence[str] = ()
     simulated: bool = False
+    environment: str | None = None  # digest of ComfyUI's version, custom nodes and packages
     family: str | None = None  # of the job that it took last
     fetches: bool = False  # models that a job's lock names and that it lacks
     models: Sequence[str] = ()  # that are in its store: how their hashes begin

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
+from comfyq.domain.environment.description import environment_digest
 from comfyq.domain.errors import ClockSkewed, DomainError
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.recency import is_recent
@@ -28,6 +29,13 @@ class Identity:
     pid: int
     version: str  # of comfyq
     fetches: bool = False  # models that a job's lock names and that it lacks
+    environment: str | None = None  # what its ComfyUI is installed with; None: nobody tells
+
+    def environment_of(self, comfyui_version: str) -> str | None:
+        """Return the digest of its environment."""
+        if self.environment is None:
+            return None
+        return environment_digest(comfyui_version, self.environment)
 
 
 class Heartbeat:
@@ -192,6 +200,7 @@ class Heartbeat:
             engine_version=info.version if info else None,
             devices=info.devices if info else (),
             simulated=info.simulated if info else False,
+            environment=self._identity.environment_of(info.version) if info else None,
             catalogue=self._catalogue.id if self._catalogue else None,
             draining=self._draining,
             paused=self._readiness.paused,

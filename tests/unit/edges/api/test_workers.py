@@ -39,7 +39,7 @@ async def test_a_worker_is_shown_with_its_models_and_its_jobs(lab: ApiLab) -> No
     await lab.start(job_id)
     await lab.advance(job_id, Progress(0.5, 1, 2, "KSampler"))
     held = frozenset({short("ab" * 32), short("00" * 32)})
-    await beat(lab, job_id, fetches=True, models=held, models_room=7 * 10**9)
+    await beat(lab, job_id, fetches=True, models=held, models_room=7 * 10**9, environment="e" * 16)
     assert lab.client.get("/workers").json() == {
         "workers": [
             {
@@ -49,6 +49,7 @@ async def test_a_worker_is_shown_with_its_models_and_its_jobs(lab: ApiLab) -> No
                 "comfyui_version": "0.3.75",
                 "devices": ["cuda:0 NVIDIA L4"],
                 "simulated": False,
+                "environment": "e" * 16,
                 "family": "flux",
                 "fetches": True,
                 "models": ["00" * 8, "ab" * 8],

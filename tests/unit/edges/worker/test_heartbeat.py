@@ -9,6 +9,7 @@ import pytest
 from comfyq.aio.tasks import beside
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.environment.description import environment_digest
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.heartbeat import Heartbeat, Identity
@@ -20,6 +21,7 @@ from tests.farm import Farm
 
 pytestmark = pytest.mark.anyio
 
+INSTALLED = "python numpy==2.3.1\n"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -47,7 +49,7 @@ class Lab:
         unstopped = UnstoppedWatch(worker.stopper, engine_watch=watch, clock=self.farm.clock)
         self.watch, self.workers = watch, self.farm.services.workers
         self.heartbeat = Heartbeat(
-            Identity(WorkerId("w1"), "host", 1, "1.2.3"),
+            Identity(WorkerId("w1"), "host", 1, "1.2.3", environment=INSTALLED),
             records=self.workers,
             membership=worker.membership,
             readiness=Readiness(engine=watch, space=SpaceWatch(Room()), unstopped=unstopped),
@@ -76,6 +78,16 @@ async def test_the_jobs_it_holds_and_the_family_of_the_last_are_told(farm: Farm)
         lab.heartbeat.remove(JobId("j1"), 0)
         lab.heartbeat.remove(JobId("j2"), 0)
         await lab.told(jobs=(), family="sd15")
+
+
+async def test_its_environment_is_told_once_its_comfyui_has_told_its_version(farm: Farm) -> None:
+    lab = Lab(farm)
+    async with beside(lab.heartbeat.run()):
+        assert (await lab.told(engine_version=None)).environment is None
+        await lab.watch.look()
+        info = lab.watch.info
+        assert info is not None
+        await lab.told(environment=environment_digest(info.version, INSTALLED))
 
 
 async def test_what_others_see_of_it_is_stored_at_once_not_at_the_next_beat(farm: Farm) -> None:
