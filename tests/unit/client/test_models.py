@@ -28,6 +28,7 @@ SCHEMAS: dict[type[Model], tuple[str, ...]] = {
     jobs.BatchEvent: ("BatchFrame",),
     service.Asset: ("AssetView",),
     service.ModelFile: ("ModelView",),
+    service.CustomNodes: ("CustomNodesView",),
     service.WorkflowSummary: ("WorkflowSummary",),
     service.Workflow: ("WorkflowView",),
     service.HealthWorker: ("WorkerView",),

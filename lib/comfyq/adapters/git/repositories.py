@@ -19,7 +19,7 @@ NO_REPOSITORY = ("could not read Username", "Authentication failed", "not found"
 
 
 class GitRepositories:
-    """Implements ports.repositories.Repositories: fetches the one commit, and hashes its files."""
+    """Fetches the one commit, and hashes its files."""
 
     def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s

@@ -10,7 +10,7 @@ from comfyq.adapters.git.repositories import GitRepositories
 from comfyq.bootstrap.models.workflow_models import workflow_folders
 from comfyq.domain.environment.custom_nodes import CustomNodes
 from comfyq.domain.environment.lock import LockedNodes
-from comfyq.ports.repositories import Repositories
+from comfyq.ports.environment.repositories import Repositories
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from comfyq.cli.texts.controls import visible
 from comfyq.config import PACKAGE
 from comfyq.domain.environment.errors import NodesError, NodesUnavailable
 from comfyq.domain.environment.lock import LockedNodes
-from comfyq.ports.repositories import Repositories
+from comfyq.ports.environment.repositories import Repositories
 
 
 def lock(
