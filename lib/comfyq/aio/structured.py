@@ -1,5 +1,6 @@
 """Log lines for people on a terminal, JSON for everything else."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +16,21 @@ if hides:
     del sys.modules[NO_COLOURS]
 
 from comfyq.domain.files.sources import MAYBE_URL, without_secrets  # noqa: E402
+
+ENCODER = json.JSONEncoder(default=repr)  # made once, as each job logs three lines
+
+
+class StandardError:
+    """Writes lines to what standard error is then: tests and command runners replace it."""
+
+    def write(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")  # at once, so that lines of several threads do not mix
+
+    debug = info = warning = error = critical = write
+
+
+def _json(event: EventDict, **_: object) -> str:
+    return ENCODER.encode(event)
 
 
 def _without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -33,7 +49,7 @@ def logger_from(level: int, context: Callable[[], Mapping[str, Any]]) -> Any:
 
     Everything goes to standard error: standard output belongs to what a command prints.
     """
-    renderer: Processor = structlog.processors.JSONRenderer()
+    renderer: Processor = structlog.processors.JSONRenderer(serializer=_json)
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()
     structlog.configure(
@@ -46,7 +62,6 @@ def logger_from(level: int, context: Callable[[], Mapping[str, Any]]) -> Any:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # looked up for each line: tests and command runners replace it
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: StandardError(),
     )
-    return structlog.get_logger()  # noqa: TID251 - the one place
+    return structlog.get_logger().bind()  # noqa: TID251 - the one place
