@@ -6,7 +6,7 @@ from typing import Protocol
 from zlib import crc32
 
 from comfyq.domain.errors import IllegalTransition, LeaseLost
-from comfyq.domain.job.model import TRANSITIONS, Job, Lease, Trigger
+from comfyq.domain.job.model import TRANSITIONS, Job, JobStatus, Lease, Trigger
 from comfyq.domain.job.progress import Progress
 
 RING_AFTER = timedelta(seconds=5)  # then a job without a recorded doorbell is sent one
@@ -30,12 +30,16 @@ def apply(job: Job, trigger: Trigger, *, now: datetime | None = None) -> Job:
     ``now`` is None for the frequent writes of a running job, which must not move ``due_at``:
     that would rewrite an index entry each time.
     """
+    due_at = job.due_at if now is None else due(job)  # which its status does not change
+    return replace(job, status=_after(job, trigger), version=job.version + 1, due_at=due_at)
+
+
+def _after(job: Job, trigger: Trigger) -> JobStatus:
+    """Return the status to which ``trigger`` brings the job; raises IllegalTransition."""
     try:
-        status = TRANSITIONS[job.status, trigger]
+        return TRANSITIONS[job.status, trigger]
     except KeyError:
         raise IllegalTransition(f"cannot {trigger} a {job.status} job") from None
-    due_at = job.due_at if now is None else due(job)  # which its status does not change
-    return replace(job, status=status, version=job.version + 1, due_at=due_at)
 
 
 def end(job: Job, trigger: Trigger, *, now: datetime, outcome: Job | None = None) -> Job:
@@ -46,15 +50,17 @@ def end(job: Job, trigger: Trigger, *, now: datetime, outcome: Job | None = None
     """
     if job.cancel_requested and trigger is not Trigger.CANCEL:
         trigger, outcome = Trigger.CANCEL, None
-    left = replace(
-        outcome or job,
+    left = outcome or job
+    return replace(
+        left,
+        status=_after(left, trigger),
+        version=left.version + 1,
         lease=None,
         started_attempt=0,
         ended_at=now,
         end_pending=True,
         due_at=now + ANNOUNCE_AFTER,
     )
-    return apply(left, trigger)
 
 
 def requeue(job: Job, trigger: Trigger, *, now: datetime) -> Job:

@@ -38,13 +38,9 @@ def claim(
         LeaseHeld: another worker's lease has not expired, or a retry waits; ``until`` says when.
         IllegalTransition: the job has ended.
     """
-    if job.lease is not None and job.lease.worker != worker and now < job.lease.expires_at:
-        raise LeaseHeld(until=job.lease.expires_at)
-    if job.cancel_requested:
-        return end(job, Trigger.CANCEL, now=now)
-    if job.lease is None and job.not_before is not None and now < job.not_before:
-        raise LeaseHeld(until=job.not_before)
-    if job.attempt - job.passes >= MAX_CLAIMS:
+    if ends_if_claimed(job, worker=worker, now=now):
+        if job.cancel_requested:
+            return end(job, Trigger.CANCEL, now=now)
         return end(job, Trigger.FAIL, now=now, outcome=replace(job, error=_given_up(job)))
     claimed = replace(
         job,
@@ -59,6 +55,19 @@ def claim(
         progress=Progress(),
     )
     return apply(claimed, Trigger.CLAIM, now=now)
+
+
+def ends_if_claimed(job: Job, *, worker: WorkerId, now: datetime) -> bool:
+    """Return whether a claim ends the job; raises what ``claim`` does."""
+    if job.status.terminal:
+        raise IllegalTransition(f"cannot {Trigger.CLAIM} a {job.status} job")
+    if job.lease is not None and job.lease.worker != worker and now < job.lease.expires_at:
+        raise LeaseHeld(until=job.lease.expires_at)
+    if job.cancel_requested:
+        return True
+    if job.lease is None and job.not_before is not None and now < job.not_before:
+        raise LeaseHeld(until=job.not_before)
+    return job.attempt - job.passes >= MAX_CLAIMS
 
 
 def renew(job: Job, *, token: int, now: datetime, ttl: timedelta) -> Job:

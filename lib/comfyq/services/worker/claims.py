@@ -177,16 +177,17 @@ class Claims:
         """Claim a job; its work is returned if it was read for that."""
         if not await self._membership.lasts():
             raise self._left_to_others()
+        worker = self._membership.worker
         claim = partial(
             jobs.claim,
-            worker=self._membership.worker,
+            worker=worker,
             ttl=self._timing.lease,
             simulated=self._membership.simulated,
         )
         job = await self._records.get(job_id)
         # Raises for a job that cannot be claimed, before the journal is written.
-        claimed = claim(job, now=self._clock.now())
-        spec = None if claimed.status.terminal else await self._suited(job)
+        ends = jobs.ends_if_claimed(job, worker=worker, now=self._clock.now())
+        spec = None if ends else await self._suited(job)
         await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
         try:
             # After a power cut, which ends this worker too, the job is claimed anew.
