@@ -1,5 +1,6 @@
 """Reading the jobs that any worker may claim, a tenant at a time."""
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from time import monotonic
@@ -40,7 +41,7 @@ class ReadyJobs:
         self._may_have_old = True  # jobs that a version without lanes has stored
         self._clock = clock
         self._running = running  # None: tenants are not limited
-        self._tried: dict[JobId, float] = {}
+        self._tried = OrderedDict[JobId, float]()  # the oldest first
         self.passed_over: list[JobId] = []  # left out since this was cleared, as they were tried
 
     async def families(self) -> Sequence[str]:
@@ -77,8 +78,10 @@ class ReadyJobs:
     def tried(self, job_id: JobId) -> None:
         """Leave a job out for a while: the index lags behind what its claim has shown."""
         now = monotonic()
-        self._tried = {each: at for each, at in self._tried.items() if now - at < TRIED_S}
         self._tried[job_id] = now
+        self._tried.move_to_end(job_id)
+        while self._tried and now - next(iter(self._tried.values())) >= TRIED_S:
+            self._tried.popitem(last=False)
 
     async def next_tenant(
         self,
