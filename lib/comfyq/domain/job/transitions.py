@@ -31,10 +31,10 @@ def apply(job: Job, trigger: Trigger, *, now: datetime | None = None) -> Job:
     that would rewrite an index entry each time.
     """
     due_at = job.due_at if now is None else due(job)  # which its status does not change
-    return replace(job, status=_after(job, trigger), version=job.version + 1, due_at=due_at)
+    return replace(job, status=after(job, trigger), version=job.version + 1, due_at=due_at)
 
 
-def _after(job: Job, trigger: Trigger) -> JobStatus:
+def after(job: Job, trigger: Trigger) -> JobStatus:
     """Return the status to which ``trigger`` brings the job; raises IllegalTransition."""
     try:
         return TRANSITIONS[job.status, trigger]
@@ -53,7 +53,7 @@ def end(job: Job, trigger: Trigger, *, now: datetime, outcome: Job | None = None
     left = outcome or job
     return replace(
         left,
-        status=_after(left, trigger),
+        status=after(left, trigger),
         version=left.version + 1,
         lease=None,
         started_attempt=0,
@@ -102,7 +102,7 @@ def held(job: Job, token: int) -> Lease:
 def due(job: Job) -> datetime:
     """Return when time alone may next change the job, or a doorbell may have been lost."""
     if job.lease is not None:
-        return job.lease.expires_at + LEASE_SLACK
+        return lapse_of(job.lease)
     if job.unsuited_since is not None:
         return min(_rings_aside(job, job.unsuited_since), wait_deadline(job))
     rung = job.rung_at or job.created_at
@@ -111,6 +111,11 @@ def due(job: Job) -> datetime:
         # The doorbell that was sent then may have come before anybody could claim the job.
         again = min(again, job.not_before + RING_AFTER)
     return min(again, queue_deadline(job))
+
+
+def lapse_of(lease: Lease) -> datetime:
+    """Return when the reaper checks a lease."""
+    return lease.expires_at + LEASE_SLACK
 
 
 def queue_deadline(job: Job) -> datetime:

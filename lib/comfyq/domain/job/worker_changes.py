@@ -20,7 +20,7 @@ from comfyq.domain.job.model import (
     shortened,
 )
 from comfyq.domain.job.progress import Progress, Provisioning
-from comfyq.domain.job.transitions import apply, due, end, held, requeue
+from comfyq.domain.job.transitions import after, apply, due, end, held, lapse_of, requeue
 
 MAX_CLAIMS = 20  # ends a job that is claimed and given back for ever
 
@@ -42,10 +42,14 @@ def claim(
         if job.cancel_requested:
             return end(job, Trigger.CANCEL, now=now)
         return end(job, Trigger.FAIL, now=now, outcome=replace(job, error=_given_up(job)))
-    claimed = replace(
+    lease = Lease(worker, expires_at=now + ttl)
+    return replace(
         job,
+        status=after(job, Trigger.CLAIM),
+        version=job.version + 1,
+        due_at=lapse_of(lease),
         attempt=job.attempt + 1,
-        lease=Lease(worker, expires_at=now + ttl),
+        lease=lease,
         claimed_at=now,
         simulated=simulated,
         adopted_attempt=0,
@@ -54,7 +58,6 @@ def claim(
         not_before=None,
         progress=Progress(),
     )
-    return apply(claimed, Trigger.CLAIM, now=now)
 
 
 def ends_if_claimed(job: Job, *, worker: WorkerId, now: datetime) -> bool:
@@ -99,12 +102,18 @@ def start(job: Job, *, token: int, now: datetime) -> Job:
 
     Starting twice changes nothing and returns the same job: the first answer may have been lost.
     """
-    held(job, token)
+    lease = held(job, token)
     if job.started_attempt == token:
         return job
-    progress = replace(job.progress, provisioning=None)
-    started = replace(job, started_at=now, started_attempt=token, progress=progress)
-    return apply(started, Trigger.START, now=now)
+    return replace(
+        job,
+        status=after(job, Trigger.START),
+        version=job.version + 1,
+        due_at=lapse_of(lease),
+        started_at=now,
+        started_attempt=token,
+        progress=replace(job.progress, provisioning=None),
+    )
 
 
 def forfeit(job: Job, *, token: int, now: datetime, reason: str) -> Job:
