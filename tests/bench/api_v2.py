@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.bench.client import Job
+from tests.bench.client import ByLink, Job
 
 # Between questions about a running job, and for each job that is ahead of a waiting one. The stream
 # of events of the proxy would tell 15 s late of a job that ends while the stream is opened.
@@ -15,11 +15,12 @@ POLL_S = 0.002
 LIVE = ("queued", "running")
 
 
-class ApiV2:
+class ApiV2(ByLink):
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self.reads = 0
         self.false_reads = 0  # that told of a job that goes on, or has succeeded, that it is gone
-        self._session, self._jobs = session, f"{url}/api/v2/jobs"
+        super().__init__(session)
+        self._jobs = f"{url}/api/v2/jobs"
 
     async def submit(self, job: Job) -> str:
         async with self._session.post(self._jobs, json={"workflow": job}) as answer:
@@ -27,15 +28,6 @@ class ApiV2:
             assert answer.status == 201, body
             job_id: str = body["id"]
             return job_id
-
-    async def image(self, job: Job) -> bytes:
-        link = await self._link(await self.submit(job))
-        async with self._session.get(link) as answer:
-            assert answer.status == 200
-            return await answer.read()
-
-    async def follow(self, job_id: str) -> None:
-        await self._link(job_id)
 
     async def has_ended(self, job_id: str) -> bool:
         return self._has_succeeded(await self._job(job_id))

@@ -1,9 +1,12 @@
 """What every measured server is asked for, in the same way, by a client of its own API."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, Protocol
+
+import aiohttp
 
 Job = Mapping[str, Any]  # as the server takes it: a graph, or a request to comfyq
 
@@ -27,6 +30,29 @@ class Client(Protocol):
     async def has_ended(self, job_id: str) -> bool:
         """Read the job's status once; AssertionError where it has ended without success."""
         ...
+
+
+class ByLink(ABC):
+    """A client of a server that tells by a link where a job's first image is."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    @abstractmethod
+    async def submit(self, job: Job) -> str: ...
+
+    @abstractmethod
+    async def _link(self, job_id: str) -> str:
+        """Return the link to the first image of a job, once it has ended."""
+
+    async def image(self, job: Job) -> bytes:
+        link = await self._link(await self.submit(job))
+        async with self._session.get(link) as answer:
+            assert answer.status == 200
+            return await answer.read()
+
+    async def follow(self, job_id: str) -> None:
+        await self._link(job_id)
 
 
 async def submitted_one_by_one(

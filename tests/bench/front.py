@@ -6,14 +6,15 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from tests.bench.client import Job
+from tests.bench.client import ByLink, Job
 
 ENDED = ("completed", "failed", "canceled")
 
 
-class Front:
+class Front(ByLink):
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
+        super().__init__(session)
+        self._url = url
 
     async def submit(self, job: Job) -> str:
         async with self._session.post(f"{self._url}/generate", json=job) as answer:
@@ -21,15 +22,6 @@ class Front:
             assert answer.status == 202, body
             job_id: str = body["id"]
             return job_id
-
-    async def image(self, job: Job) -> bytes:
-        link = await self._link(await self.submit(job))
-        async with self._session.get(link) as answer:
-            assert answer.status == 200
-            return await answer.read()
-
-    async def follow(self, job_id: str) -> None:
-        await self._link(job_id)
 
     async def has_ended(self, job_id: str) -> bool:
         async with self._session.get(f"{self._url}/generate/{job_id}") as answer:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
 
 from fastapi import Response
 
@@ -13,27 +12,17 @@ from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.a1111.infotexts import info_of
 from comfyq.edges.api.links import Links
+from comfyq.edges.api.open_answers.picture_requests import (
+    PictureServices,
+    header_of,
+    why_none,
+)
 from comfyq.edges.api.serving.inline_files import InlineFiles
-from comfyq.services.files.downloads import Downloads
-from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.a1111.errors import ErrorView
 from comfyq.wire.a1111.requests import UNREPEATED, TextToImage
 from comfyq.wire.a1111.views import ImagesView, UpscaledView
-from comfyq.wire.generate.statuses import error_text, failure_of
 
 JSON = "application/json"
-JOBS = "X-Comfyq-Jobs"  # ids of the jobs that an answer is about
-INPUT_ERRORS = ("input-",)  # of jobs that failed by what their client sent
-
-
-class PictureServices(Protocol):
-    """The services that reading pictures needs."""
-
-    @property
-    def queries(self) -> JobQueries: ...
-
-    @property
-    def downloads(self) -> Downloads: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ class PictureAnswers:
         shown = [files.place(output) for _, output in pictures if body.send_images is not False]
         parameters = body.model_dump(exclude_unset=True, exclude=set(UNREPEATED))
         view = ImagesView(images=shown, parameters=parameters, info=json.dumps(info))
-        return await files.answer(view, _named(jobs))
+        return await files.answer(view, header_of(jobs))
 
     async def upscaled(self, jobs: Sequence[Job]) -> Response:
         """Answer with the first picture that was made."""
@@ -69,18 +58,11 @@ class PictureAnswers:
             return refusal
         files = InlineFiles(self.services.downloads)
         view = UpscaledView(html_info="", image=files.place(pictures[0][1]))
-        return await files.answer(view, _named(jobs))
+        return await files.answer(view, header_of(jobs))
 
     def failure(self, job: Job, jobs: Sequence[Job]) -> Response:
         """Answer that one of the jobs has made nothing."""
-        error = failure_of(job)
-        if error is None:
-            status = "was interrupted" if job.status is JobStatus.CANCELED else "made nothing"
-            return told_error(jobs, HTTPStatus.CONFLICT, "job-canceled", f"job {job.id} {status}")
-        is_clients = error.code.startswith(INPUT_ERRORS)
-        status_code = HTTPStatus.BAD_REQUEST if is_clients else HTTPStatus.INTERNAL_SERVER_ERROR
-        message = f"job {job.id} failed: {error_text(error)}"
-        return told_error(jobs, status_code, error.code, message)
+        return told_error(jobs, *why_none(job, canceled="interrupted"))
 
     def unfinished(self, jobs: Sequence[Job], *, waited_s: float, key: str | None) -> Response:
         """Answer that jobs go on, though their client is answered now; with the same ``key`` it
@@ -133,8 +115,4 @@ def told_error(
 ) -> Response:
     """Answer with an error about jobs."""
     told = ErrorView(error=code, detail=message, errors=message).model_dump_json()
-    return Response(told, status, {**_named(jobs), **(headers or {})}, media_type=JSON)
-
-
-def _named(jobs: Sequence[Job]) -> dict[str, Any]:
-    return {JOBS: ",".join(job.id for job in jobs)}
+    return Response(told, status, {**header_of(jobs), **(headers or {})}, media_type=JSON)

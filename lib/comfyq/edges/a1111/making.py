@@ -1,8 +1,7 @@
 """Making the pictures of one request: its jobs are waited for, and shown."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import Depends, Response
 from fastapi import Request as HTTPRequest
@@ -10,16 +9,13 @@ from fastapi import Request as HTTPRequest
 from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.request import Request
-from comfyq.edges.a1111.answers import PictureAnswers, PictureServices
+from comfyq.edges.a1111.answers import PictureAnswers
 from comfyq.edges.a1111.values import Asked
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
+from comfyq.edges.api.open_answers.picture_requests import PictureRequest
 from comfyq.edges.api.open_answers.preferred_wait import LONGEST_S
-from comfyq.edges.api.open_answers.requested_jobs import (
-    RequestedJobs,
-    RequestedJobServices,
-    has_failed,
-)
+from comfyq.edges.api.open_answers.requested_jobs import RequestedJobs, has_failed
 from comfyq.edges.api.serving.inline_files import room_for_files
 from comfyq.edges.api.submitting import IdempotencyKey
 from comfyq.wire.a1111.requests import TextToImage
@@ -27,25 +23,7 @@ from comfyq.wire.a1111.requests import TextToImage
 LONGEST_HELD_S = 3_600.0  # where answers can be held open: most of its clients wait forever
 
 
-class MakingServices(RequestedJobServices, PictureServices, Protocol):
-    """The services that making pictures needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Making:
-    """One HTTP request for pictures."""
-
-    jobs: RequestedJobs
-    answers: PictureAnswers
-
-    @property
-    def caller(self) -> Caller:
-        return self.jobs.caller
-
-    @property
-    def base_url(self) -> str:
-        return self.answers.links.base_url
-
+class Making(PictureRequest[PictureAnswers]):
     async def answer(self, body: TextToImage, asked: Asked) -> Response:
         """Make the pictures of a request, and answer when all are made, or with those that were
         made before others were interrupted.

@@ -11,10 +11,8 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import WorkflowNotFound
 from comfyq.domain.submission.request import DEFAULT_WORKFLOW
 from comfyq.domain.suggestions import listed
-from comfyq.domain.workflow.output_nodes import may_save_pictures
 from comfyq.domain.workflow.workflow import Workflow
 from comfyq.edges.a1111.refusals import refused
 from comfyq.edges.a1111.router import user_of
@@ -22,14 +20,11 @@ from comfyq.edges.api.authentication import Reader
 from comfyq.edges.api.dependencies import services_of
 from comfyq.services.workflows.chosen_models import ChosenModels
 from comfyq.services.workflows.library import WorkflowLibrary
+from comfyq.services.workflows.picture_models import is_model, model_of
 
 CHECKPOINT = "sd_model_checkpoint"
 IMAGE, MASK = "image", "mask"
 VARIANTS = ("", "-img2img", "-inpaint")  # of a name, which make pictures of pictures
-
-
-def is_model(workflow: Workflow) -> bool:
-    return may_save_pictures(workflow.graph, workflow.outputs)
 
 
 class ModelServices(Protocol):
@@ -70,18 +65,6 @@ async def default_of(choice: ModelChoice) -> str:
 
 
 DefaultModel = Annotated[str, Depends(default_of)]
-
-
-async def model_of(library: WorkflowLibrary, name: str) -> Workflow:
-    """Return the workflow of a name, with the choices of a worker.
-
-    Raises:
-        WorkflowNotFound: there is none, or it makes no pictures.
-    """
-    workflow = (await library.show(name)).workflow
-    if not is_model(workflow):
-        raise WorkflowNotFound(f"workflow {name} makes no pictures; POST /generate runs it")
-    return workflow
 
 
 async def editor_of(library: WorkflowLibrary, name: str, *, masked: bool) -> Workflow:

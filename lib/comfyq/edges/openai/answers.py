@@ -7,36 +7,25 @@ Its clients send a request that failed again by themselves, which would make ano
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
 
 from fastapi import Response
 
 from comfyq.domain.files.output import Output, OutputKind
-from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job import Job
 from comfyq.edges.api.links import Links
+from comfyq.edges.api.open_answers.picture_requests import (
+    PictureServices,
+    header_of,
+    why_none,
+)
 from comfyq.edges.api.serving.inline_files import InlineFiles
-from comfyq.services.files.downloads import Downloads
-from comfyq.services.jobs.queries import JobQueries
-from comfyq.wire.generate.statuses import error_text, failure_of
 from comfyq.wire.openai.errors import envelope, written
 from comfyq.wire.openai.images import ImagesView, ImageView
 
 JSON = "application/json"
-JOBS = "X-Comfyq-Jobs"  # ids of the jobs that an answer is about
 RETRY = "X-Should-Retry"
-INPUT_ERRORS = ("input-",)  # of jobs that failed by what their client sent
 B64, URL = "b64_json", "url"
 FORMATS: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
-
-
-class PictureServices(Protocol):
-    """The services that reading pictures needs."""
-
-    @property
-    def queries(self) -> JobQueries: ...
-
-    @property
-    def downloads(self) -> Downloads: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +69,12 @@ class PictureAnswers:
             data=shown,
             output_format=types.pop() if len(types) == 1 else None,
         )
-        return await files.answer(view, _named(jobs))
+        return await files.answer(view, header_of(jobs))
 
     def failure(self, job: Job, jobs: Sequence[Job]) -> Response:
         """Answer that one of the jobs has made nothing."""
-        error = failure_of(job)
-        if error is None:
-            status = "was canceled" if job.status is JobStatus.CANCELED else "made nothing"
-            return refusal(jobs, HTTPStatus.CONFLICT, "job_canceled", f"job {job.id} {status}")
-        is_clients = error.code.startswith(INPUT_ERRORS)
-        status_code = HTTPStatus.BAD_REQUEST if is_clients else HTTPStatus.INTERNAL_SERVER_ERROR
-        message = f"job {job.id} failed: {error_text(error)}"
-        return refusal(jobs, status_code, written(error.code), message)
+        status, code, message = why_none(job, canceled="canceled")
+        return refusal(jobs, status, written(code), message)
 
     def unfinished(self, jobs: Sequence[Job], *, waited_s: float, key: str | None) -> Response:
         """Answer that jobs go on, though their client is answered now; with the same ``key`` it
@@ -143,9 +126,5 @@ def refusal(
 ) -> Response:
     """Answer with an error about jobs, which no client need try again by itself."""
     told = envelope(status, message=message, code=code).model_dump_json()
-    headers = {RETRY: "false", **_named(jobs), **(headers or {})}
+    headers = {RETRY: "false", **header_of(jobs), **(headers or {})}
     return Response(told, status, headers, media_type=JSON)
-
-
-def _named(jobs: Sequence[Job]) -> dict[str, str]:
-    return {JOBS: ",".join(job.id for job in jobs)}

@@ -1,8 +1,7 @@
 """Making the pictures of one request: its jobs are waited for, and shown."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import Depends, Response
 from fastapi import Request as HTTPRequest
@@ -11,40 +10,19 @@ from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.submission.request import Request
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
+from comfyq.edges.api.open_answers.picture_requests import PictureRequest
 from comfyq.edges.api.open_answers.preferred_wait import LONGEST_S
-from comfyq.edges.api.open_answers.requested_jobs import (
-    RequestedJobs,
-    RequestedJobServices,
-    has_failed,
-)
+from comfyq.edges.api.open_answers.requested_jobs import RequestedJobs, has_failed
 from comfyq.edges.api.serving.inline_files import room_for_files
 from comfyq.edges.api.submitting import IdempotencyKey
-from comfyq.edges.openai.answers import PictureAnswers, PictureServices
+from comfyq.edges.openai.answers import PictureAnswers
 
 PATIENCE = "x-stainless-read-timeout"  # seconds for which OpenAI's clients wait for an answer
 LONGEST_HELD_S = 590.0  # where answers can be held open: its clients wait for 600 unless told
 SPARE_S = 2.0  # before the client gives up, so that it is told what becomes of its jobs
 
 
-class MakingServices(RequestedJobServices, PictureServices, Protocol):
-    """The services that making pictures needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Making:
-    """One HTTP request for pictures."""
-
-    jobs: RequestedJobs
-    answers: PictureAnswers
-
-    @property
-    def caller(self) -> Caller:
-        return self.jobs.caller
-
-    @property
-    def base_url(self) -> str:
-        return self.answers.links.base_url
-
+class Making(PictureRequest[PictureAnswers]):
     async def answer(self, requests: Sequence[Request], response_format: str | None) -> Response:
         """Make the pictures of requests, each by a job of its own, and answer when all are made.
 

@@ -1,40 +1,25 @@
 """``txt2img``, ``img2img`` and ``extra-single-image``: pictures in the answer to what asks for
 them. Pictures that come along are stored first: that counts towards the rate like an upload."""
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends, Response
 
-from comfyq.edges.a1111.making import Making, MakingOf, MakingServices
-from comfyq.edges.a1111.models import CHECKPOINT, DefaultModel, editor_of, model_of
+from comfyq.edges.a1111.making import Making, MakingOf
+from comfyq.edges.a1111.models import CHECKPOINT, DefaultModel, editor_of
 from comfyq.edges.a1111.pictures import stored
 from comfyq.edges.a1111.refusals import refused
 from comfyq.edges.a1111.router import A1111Router
 from comfyq.edges.a1111.upscaling import upscale_values, upscaler_of
 from comfyq.edges.a1111.values import asked_of, request_of
 from comfyq.edges.api.dependencies import require_json, services_of
-from comfyq.services.files.uploads import Uploads
-from comfyq.services.limits.rate_limit import RateLimit
-from comfyq.services.workflows.library import WorkflowLibrary
+from comfyq.edges.api.open_answers.picture_requests import PictureRouteServices
+from comfyq.services.workflows.picture_models import model_of
 from comfyq.wire.a1111.requests import ImageToImage, TextToImage, Upscale
 
+Services = Annotated[PictureRouteServices, Depends(services_of)]
 
-class ImageServices(MakingServices, Protocol):
-    """The services that these routes call."""
-
-    @property
-    def library(self) -> WorkflowLibrary: ...
-
-    @property
-    def uploads(self) -> Uploads: ...
-
-    @property
-    def rate_limit(self) -> RateLimit: ...
-
-
-Services = Annotated[ImageServices, Depends(services_of)]
-
-router = A1111Router[ImageServices]()
+router = A1111Router[PictureRouteServices]()
 
 
 @router.post("/txt2img", dependencies=[Depends(require_json)])
@@ -80,5 +65,5 @@ def _named(body: TextToImage, default: str) -> str:
     return name
 
 
-async def _kept(text: str, field: str, services: ImageServices, making: Making) -> str:
+async def _kept(text: str, field: str, services: PictureRouteServices, making: Making) -> str:
     return await stored(text, field, uploads=services.uploads, caller=making.caller)

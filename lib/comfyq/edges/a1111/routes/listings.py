@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from comfyq.domain.caller import Scope
 from comfyq.domain.errors import WorkflowNotFound
 from comfyq.domain.workflow.workflow import Workflow
-from comfyq.edges.a1111.models import DefaultModel, is_model, model_of
+from comfyq.edges.a1111.models import DefaultModel
 from comfyq.edges.a1111.router import A1111Router
 from comfyq.edges.a1111.sampling import sampler_views, schedule_views
 from comfyq.edges.a1111.upscaling import FACTOR, NONE, short_names, upscaler_names, upscaler_of
@@ -17,6 +17,7 @@ from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.responses import rendered
 from comfyq.services.workflows.library import WorkflowLibrary
+from comfyq.services.workflows.picture_models import is_model, model_of
 from comfyq.wire.a1111.views import (
     LoraView,
     NamedModelView,

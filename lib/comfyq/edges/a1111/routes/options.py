@@ -11,13 +11,13 @@ from comfyq.edges.a1111.models import (
     DefaultModel,
     ModelChoice,
     ModelServices,
-    model_of,
 )
 from comfyq.edges.a1111.refusals import refused
 from comfyq.edges.a1111.router import A1111Router
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import require_json, services_of
 from comfyq.edges.api.responses import rendered
+from comfyq.services.workflows.picture_models import model_of
 from comfyq.wire.a1111.requests import Options
 from comfyq.wire.a1111.views import EmptyView, OptionsView
 

@@ -72,9 +72,7 @@ async def upload_image(request: Request, services: Services, caller: Submitter) 
     """Store the file of a form, and answer with the name that graphs load it by."""
     await services.rate_limit.acquire(caller)
     try:
-        form = await file_of(request.headers.get("content-type", ""), request.stream())
-        if form.name != IMAGE:
-            raise refused(form.name[:40], f"is no file that is known here; send `{IMAGE}`")
+        form = await _form_of(request)
         asset = await stored(
             services.uploads,
             caller,
@@ -97,9 +95,7 @@ async def upload_mask(request: Request, services: Services, caller: Submitter) -
         raise HTTPException(HTTPStatus.NOT_IMPLEMENTED, NO_MASKS)
     await services.rate_limit.acquire(caller)
     try:
-        form = await file_of(request.headers.get("content-type", ""), request.stream())
-        if form.name != IMAGE:
-            raise refused(form.name[:40], f"is no file that is known here; send `{IMAGE}`")
+        form = await _form_of(request)
         mask = await mask_in(form, max_bytes=masked.max_bytes)
         original = await _file(services, caller, *original_of(form))
         asset = await masked.store(caller, original, mask, filename=form.filename or IMAGE)
@@ -108,6 +104,14 @@ async def upload_mask(request: Request, services: Services, caller: Submitter) -
     except InputInvalid as wrong:
         raise HTTPException(HTTPStatus.BAD_REQUEST, str(wrong)) from None
     return await _named(services, caller, asset, form)
+
+
+async def _form_of(request: Request) -> FormFile:
+    """Read a form up to its file; raises BadForm, InvalidRequest."""
+    form = await file_of(request.headers.get("content-type", ""), request.stream())
+    if form.name != IMAGE:
+        raise refused(form.name[:40], f"is no file that is known here; send `{IMAGE}`")
+    return form
 
 
 async def _named(

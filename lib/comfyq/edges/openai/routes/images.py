@@ -1,39 +1,23 @@
 """``/v1/images``: pictures in the answer to the request that asks for them."""
 
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
 from comfyq.domain.submission.request import DEFAULT_WORKFLOW
 from comfyq.domain.suggestions import listed
 from comfyq.edges.api.dependencies import require_json, services_of
+from comfyq.edges.api.open_answers.picture_requests import PictureRouteServices
 from comfyq.edges.openai.forms import edit_of
-from comfyq.edges.openai.making import MakingOf, MakingServices
-from comfyq.edges.openai.picture_models import is_model, model_of
+from comfyq.edges.openai.making import MakingOf
 from comfyq.edges.openai.router import OpenAIRouter
 from comfyq.edges.openai.values import of_kind, refused, requests_for
-from comfyq.services.files.uploads import Uploads
-from comfyq.services.limits.rate_limit import RateLimit
-from comfyq.services.workflows.library import WorkflowLibrary
+from comfyq.services.workflows.picture_models import is_model, model_of
 from comfyq.wire.openai.images import ImageRequest
 
+Services = Annotated[PictureRouteServices, Depends(services_of)]
 
-class ImageServices(MakingServices, Protocol):
-    """The services that these routes call."""
-
-    @property
-    def library(self) -> WorkflowLibrary: ...
-
-    @property
-    def uploads(self) -> Uploads: ...
-
-    @property
-    def rate_limit(self) -> RateLimit: ...
-
-
-Services = Annotated[ImageServices, Depends(services_of)]
-
-router = OpenAIRouter[ImageServices](prefix="/images", tags=["openai"])
+router = OpenAIRouter[PictureRouteServices](prefix="/images", tags=["openai"])
 
 
 @router.post("/generations", dependencies=[Depends(require_json)])

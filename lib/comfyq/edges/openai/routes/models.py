@@ -8,9 +8,9 @@ from comfyq.domain.caller import Scope
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.responses import rendered
-from comfyq.edges.openai.picture_models import is_model, model_of
 from comfyq.edges.openai.router import OpenAIRouter
 from comfyq.services.workflows.library import WorkflowLibrary
+from comfyq.services.workflows.picture_models import is_model, model_of
 from comfyq.wire.openai.models import ModelListView, ModelView
 
 

@@ -1,4 +1,4 @@
-"""Models of OpenAI's API: the workflows whose results are pictures, as far as is known."""
+"""Models of APIs that make pictures: the workflows whose results they are, as far as is told."""
 
 from comfyq.domain.errors import WorkflowNotFound
 from comfyq.domain.workflow.output_nodes import may_save_pictures
@@ -11,7 +11,7 @@ def is_model(workflow: Workflow) -> bool:
 
 
 async def model_of(library: WorkflowLibrary, name: str) -> Workflow:
-    """Return the workflow that a ``model`` names.
+    """Return the workflow that is a model, with the choices of a worker.
 
     Raises:
         WorkflowNotFound: there is none, or it makes no pictures.
