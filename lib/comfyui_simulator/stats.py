@@ -20,6 +20,8 @@ class Stats:
     images_rendered: int = 0
     """Pictures and frames painted and saved; a cached save paints nothing."""
     images_by_prompt: Counter[str] = field(default_factory=Counter)
+    models_unloaded: int = 0
+    """POST /free with `unload_models`."""
     interrupts_requested: int = 0
     interrupts_honoured: int = 0
 

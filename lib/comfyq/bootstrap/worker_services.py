@@ -10,15 +10,18 @@ from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_repair import EngineRepair
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.heartbeat import Heartbeat, Identity
+from comfyq.edges.worker.idle_unload import IdleUnload
 from comfyq.edges.worker.job_source import JobSource
 from comfyq.edges.worker.prompt_slots import PromptSlots
 from comfyq.edges.worker.readiness import Readiness
 from comfyq.edges.worker.space_watch import SpaceWatch
 from comfyq.edges.worker.stop_protection import StopProtection
 from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
+from comfyq.edges.worker.warm_up import WarmUp
 from comfyq.edges.worker.worker import Companion, Worker
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.services.worker.choice.affinity import Affinity
+from comfyq.services.worker.idle.warm_run import WarmRuns
 from comfyq.services.worker.losses.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.output_retry import OutputRetry
 from comfyq.services.workflows.node_catalogues import CataloguePublisher
@@ -83,8 +86,41 @@ class WorkerServices:
         )
 
     @cached_property
+    def affinity(self) -> Affinity:
+        return Affinity(max_wait_s=self.settings.affinity_max_wait_s)
+
+    @cached_property
+    def warm_runs(self) -> WarmRuns:
+        return WarmRuns(
+            workflows=lambda: self.services.workflows,  # a worker may have none
+            engine=self.jobs.ports.comfyui,
+            capabilities=self.jobs.capabilities,
+            disk_cleanup=self.jobs.ports.disk_cleanup,
+        )
+
+    @property
+    def idle_companions(self) -> Sequence[Companion]:
+        """Return what uses, or empties, a GPU that has no job."""
+        heartbeat, settings = self.heartbeat, self.settings
+        warm = WarmUp(self.warm_runs, readiness=self.readiness, is_busy=lambda: heartbeat.busy)
+        if settings.unload_idle_s is None:
+            return [warm]
+        unload = IdleUnload(
+            self.machine.caretaker,
+            is_busy=lambda: heartbeat.busy,
+            uses=lambda: heartbeat.taken + self.warm_runs.count,
+            on_unload=self._note_unloaded,
+            idle_s=settings.unload_idle_s,
+        )
+        return [warm, unload]
+
+    def _note_unloaded(self) -> None:
+        self.heartbeat.unload()
+        self.affinity.family = None
+
+    @cached_property
     def source(self) -> JobSource:
-        affinity = Affinity(max_wait_s=self.settings.affinity_max_wait_s)
+        affinity = self.affinity
         return JobSource(
             claims=self.jobs.claims,
             queue=self.services.ports.queue,
@@ -124,6 +160,7 @@ class WorkerServices:
             output_retry,
             orphaned_prompts,
             self.jobs.run_times,
+            *self.idle_companions,
         ]
         optional = (self.jobs.ports.held_models, self.jobs.fetch_ahead(self._is_full))
         others += [each for each in optional if each is not None]

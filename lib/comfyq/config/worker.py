@@ -42,6 +42,8 @@ class WorkerSettings:
     """With less left on a disk that jobs need, the worker claims none."""
     silent_s: Annotated[float, Field(gt=0)] = 10
     """ComfyUI may be silent for so long before its prompts are given up."""
+    unload_idle_s: Annotated[float | None, Field(gt=0)] = None
+    """ComfyUI unloads its models when it has run nothing for so long; unset: it keeps them."""
     environment_file: Path | None = None
     """A description of what ComfyUI is installed with, as `comfyq images dockerfile` has an image
     write it; unset: the custom nodes in ComfyUI's directory, if that is named."""

@@ -12,6 +12,14 @@ class Caretaker(Protocol):
         """
         ...
 
+    async def is_idle(self) -> bool:
+        """Return whether ComfyUI runs nothing and has nothing in its queue, whoever sent it.
+
+        Raises:
+            EngineUnavailable: ComfyUI does not answer.
+        """
+        ...
+
     def restart(self) -> bool:
         """Kill ComfyUI and start it again; False if no supervisor of ours runs it."""
         ...

@@ -133,6 +133,8 @@ class PromptRoutes:
         body = await json_object(request)
         if body.get("free_memory"):
             self._parts.executor.forget()
+        if body.get("unload_models"):
+            self._parts.stats.models_unloaded += 1
         return web.Response()
 
 

@@ -13,6 +13,9 @@ class ComfyCaretaker:
     async def free(self) -> None:
         await self._engine.free()
 
+    async def is_idle(self) -> bool:
+        return await self._engine.is_idle()
+
     def restart(self) -> bool:
         if self._restart is None:
             return False

@@ -86,6 +86,11 @@ class ComfyClient:
         sighting = await self._in_queue(prompt_id)
         return None if sighting is None else sighting.state
 
+    async def is_idle(self) -> bool:
+        """Return whether nothing is running or pending."""
+        queue = await self._json("queue")
+        return not any(sequence(queue.get(key)) for key in _QUEUES)
+
     async def history(
         self, prompt_id: PromptId, *, within_s: float | None = None
     ) -> Mapping[str, Any] | None:

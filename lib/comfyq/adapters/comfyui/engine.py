@@ -169,6 +169,10 @@ class ComfyEngine:
         """Request that ComfyUI drop cached results and models, which it does once it is idle."""
         await self._client.free({"free_memory": True, "unload_models": unload_models})
 
+    async def is_idle(self) -> bool:
+        """Return whether ComfyUI's queue is empty, and nothing runs."""
+        return await self._client.is_idle()
+
     async def upload(
         self, name: str, content: bytes | AsyncIterator[bytes], *, subfolder: str = ""
     ) -> str:

@@ -53,6 +53,14 @@ def check_presets(workflow: Workflow) -> None:
         _check_value(section, workflow.parameters[NEGATIVE_PROMPT], prompt, key=name)
 
 
+def check_warm(workflow: Workflow) -> None:
+    """A warm run has no client that would send it files."""
+    files = [p.name for p in workflow.parameters.values() if KINDS[p.kind].is_file and p.required]
+    if workflow.warm and files:
+        message = f"cannot be true: a run needs a file, {files[0]}, which nobody sends at a start"
+        raise Section({}, ()).broken("warm", message)
+
+
 def check_node(graph: Graph, node: str) -> None:
     if node not in graph:
         raise ValueError(f"the graph has no node {node!r}; {among('', sorted(graph))}")

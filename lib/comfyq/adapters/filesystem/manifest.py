@@ -11,6 +11,7 @@ from comfyq.adapters.filesystem.consistency import (
     check_node,
     check_presets,
     check_sizes,
+    check_warm,
 )
 from comfyq.adapters.filesystem.sections import (
     Broken,
@@ -47,6 +48,7 @@ TOP = frozenset(
         "version",
         "family",
         "outputs",
+        "warm",
         "limits",
         "parameters",
         "models",
@@ -121,6 +123,7 @@ def read_manifest(
         outputs=top.read("outputs", partial(_nodes, graph), ()),
         limits=_limits(top),
         models=tuple(_model(section) for _, section in top.tables("models")),
+        warm=top.read("warm", flag, False),
         nodes=_nodes_of(top),
         parameters={key: _parameter(key, section) for key, section in top.tables("parameters")},
         presets={key: section.values for key, section in top.tables("presets")},
@@ -131,6 +134,7 @@ def read_manifest(
     check_bindings(workflow)
     check_sizes(workflow)
     check_presets(workflow)
+    check_warm(workflow)
     return workflow
 
 

@@ -4,6 +4,7 @@ import posixpath
 import re
 
 FOLDER = "comfyq"  # of the output folder, below which all jobs save
+WARM_FOLDER = f"{FOLDER}/warm"  # of runs that are no job's
 ANNOTATION = re.compile(r"\s*\[(?:input|output|temp)\]\s*$")  # ComfyUI's own way to say a folder
 
 

@@ -56,6 +56,7 @@ class Workflow:
     limits: Limits = field(default_factory=Limits)
     models: tuple[Model, ...] = ()
     locked: tuple[LockedModel, ...] = ()  # those of ``models`` whose lock is of their source
+    warm: bool = False  # workers run it once, small, after a start
     nodes: tuple[CustomNodes, ...] = ()  # custom nodes that ComfyUI needs for it
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # values by name
     negative_prompts: Mapping[str, str] = field(default_factory=dict)  # by name

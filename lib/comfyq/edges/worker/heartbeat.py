@@ -65,6 +65,7 @@ class Heartbeat:
         # by job and attempt, and how many prompts of others ComfyUI runs before its own
         self._held: dict[tuple[JobId, int], int] = {}
         self._family: str | None = None
+        self.taken = 0  # attempts that were begun
         self._draining = False
         self._shown: WorkerState | None = None  # the last state that was stored
         self._shown_news: tuple[object, ...] = ()  # what of it others are told at once
@@ -77,11 +78,16 @@ class Heartbeat:
     def add(self, job: Job) -> None:
         self._held[job.id, job.attempt] = 0
         self._family = job.family
+        self.taken += 1
 
     def remove(self, job_id: JobId, attempt: int) -> None:
         """Remove one attempt; the same job may be held again under its next one already."""
         if self._held.pop((job_id, attempt), 0):
             self._changed.set()
+
+    def unload(self) -> None:
+        """Note that ComfyUI has no models loaded any more."""
+        self._family = None
 
     def delay(self, job_id: JobId, attempt: int, foreign: int) -> None:
         """Note that ComfyUI runs ``foreign`` prompts of others before an attempt's own."""

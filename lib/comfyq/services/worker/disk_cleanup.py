@@ -11,7 +11,7 @@ Files of others are never deleted:
 from asyncio import to_thread
 from collections.abc import Sequence
 
-from comfyq.domain.files.job_paths import FOLDER, normal_path
+from comfyq.domain.files.job_paths import FOLDER, WARM_FOLDER, normal_path
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.engine import Rendered
 from comfyq.ports.folders import Folders
@@ -48,6 +48,14 @@ class DiskCleanup:
             del self._shared[oldest]
         for folder, name in own:
             await to_thread(self._folders.remove, folder, name)
+
+    async def warm_outputs(self, files: Sequence[Rendered]) -> None:
+        """Delete the files of a warm run: those in its own folder, and pictures that it showed."""
+        for file in files:
+            path = _path(file)
+            is_own = file.folder == "output" and normal_path(path).startswith(f"{WARM_FOLDER}/")
+            if file.text is None and (is_own or file.folder == "temp"):
+                await to_thread(self._folders.remove, file.folder, path)
 
     def ended(self, job_id: JobId, attempt: int) -> None:
         """Delete the inputs that only this attempt used; call it once its prompt is out of ComfyUI.

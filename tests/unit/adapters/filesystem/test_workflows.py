@@ -128,6 +128,7 @@ BROKEN_NODES = [
         ('note = "9.8 GB"', "note = 9.8", "must be a string"),
         ("ae.safetensors@main", "ae.safetensors", "models.3.source: lacks its revision"),
         ("hf:black-forest-labs/FLUX.1-dev/ae", "hg:x/ae", "hf:owner/repo/path@revision"),
+        ('version = "1.0.0"', 'version = "1.0.0"\nwarm = 1', "must be true or false"),
         ('folder = "vae"', 'folder = "../vae"', "models.3.folder: must be a path below"),
         *(
             ("[presets.draft]", f"{nodes}\n[presets.draft]", message)
@@ -150,6 +151,13 @@ def test_a_broken_manifest_names_the_line(folder: Path, old: str, new: str, mess
     assert refused.startswith("manifest.toml:")
     # a complaint about what a key makes of its neighbours may name the neighbour
     assert abs(named - line) <= 4, refused
+
+
+def test_a_workflow_that_needs_a_file_cannot_be_warm(tmp_path: Path) -> None:
+    folder = tmp_path / "sd15-img2img"
+    shutil.copytree(SHIPPED / "sd15-img2img", folder)
+    line = edit(folder / "manifest.toml", 'version = "1.0.0"', 'warm = true\nversion = "1.0.0"')
+    assert refusal(folder).startswith(f"manifest.toml:{line}: warm: cannot be true: a run needs")
 
 
 def test_the_exact_line_is_named(folder: Path) -> None:

@@ -27,6 +27,9 @@ class Machine:
     async def free(self) -> None:
         pass
 
+    async def is_idle(self) -> bool:
+        return True
+
     def restart(self) -> bool:
         return False
 

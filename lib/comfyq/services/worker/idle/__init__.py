@@ -1,0 +1,1 @@
+"""What a worker does while it has no job."""
