@@ -75,28 +75,41 @@ class Tracker:
     def advanced(self, report: Advance) -> "Tracker":
         if report.node in self.done:
             return self  # told once more, or too late
-        moved = self._noted(report) if report.node in self.classes else self
-        seen = self.progress
-        shown = replace(
-            seen,
+        is_known = report.node in self.classes
+        moved = self._noted(report) if is_known else self
+        seen, is_shown = self.progress, is_known and not report.done
+        shown_id = report.node if len(report.node) <= MAX_NODE_CHARS else None
+        progress = Progress(
             fraction=max(seen.fraction, moved._fraction()),
+            step=report.step if report.max_steps else seen.step,
+            max_steps=report.max_steps or seen.max_steps,
+            message=self.classes[report.node] if is_shown else seen.message,
+            node=shown_id if is_shown else seen.node,
             nodes_done=len(moved.done),
+            nodes_total=seen.nodes_total,
+            provisioning=seen.provisioning,
         )
-        if report.max_steps:
-            shown = replace(shown, step=report.step, max_steps=report.max_steps)
-        if not report.done and report.node in self.classes:
-            node = report.node if len(report.node) <= MAX_NODE_CHARS else None
-            shown = replace(shown, node=node, message=self.classes[report.node])
-        return replace(moved, progress=shown)
+        return moved._with(moved.done, moved.cached, moved.shares, progress)
 
     def _noted(self, report: Advance) -> "Tracker":
-        others = {node: share for node, share in self.shares.items() if node != report.node}
+        shares = {node: share for node, share in self.shares.items() if node != report.node}
         if report.done:
             cached = self.cached | {report.node} if report.cached else self.cached
-            return replace(self, done=self.done | {report.node}, cached=cached, shares=others)
+            return self._with(self.done | {report.node}, cached, shares, self.progress)
         known = self.shares.get(report.node, 0.0)
         share = min(report.step / report.max_steps, 1.0) if report.max_steps else 0.0
-        return replace(self, shares={**others, report.node: max(known, share)})
+        shares[report.node] = max(known, share)
+        return self._with(self.done, self.cached, shares, self.progress)
+
+    def _with(
+        self,
+        done: frozenset[str],
+        cached: frozenset[str],
+        shares: Mapping[str, float],
+        progress: Progress,
+    ) -> "Tracker":
+        """Replace what changes in a run; each report does it twice: ``replace`` costs more."""
+        return Tracker(self.classes, self.costs, done, cached, shares, progress)
 
     def _fraction(self) -> float:
         # Lists cost one call each; each report of each node comes here.
