@@ -40,6 +40,7 @@ from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.batch_news import BatchNews
 from comfyq.services.notify.followers import Followers
 from comfyq.services.notify.job_waits import JobWaits
+from comfyq.services.notify.newest_previews import NewestPreviews
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.services.workflows.node_catalogues import NodeCatalogues
@@ -178,6 +179,10 @@ class JobServices(FileServices):
             subscriptions=self.subscriptions,
             clock=self.ports.clock,
         )
+
+    @cached_property
+    def newest_previews(self) -> NewestPreviews:
+        return NewestPreviews()
 
     @cached_property
     def listing(self) -> JobListing:

@@ -1,10 +1,10 @@
 """The jobs of a caller's tenant that were submitted by this API and have not ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.submission.selection import Selection
 from comfyq.edges.a1111.values import LABELS, OURS
 from comfyq.services.jobs.listing import MOST_READ, JobListing
@@ -37,8 +37,9 @@ async def live_jobs(services: LiveJobServices, caller: Caller) -> Sequence[Job]:
     return sorted(found.values(), key=lambda job: job.created_at)
 
 
-def progress_of(jobs: Sequence[Job]) -> ProgressView:
-    """Show how far jobs are together; none: nothing is made."""
+def progress_of(jobs: Sequence[Job], picture_of: Callable[[JobId], str | None]) -> ProgressView:
+    """Show how far jobs are together, and the preview of the first that has one; none: nothing is
+    made."""
     if not jobs:
         return ProgressView(state=StateView())
     running = [job for job in jobs if job.status is JobStatus.RUNNING]
@@ -51,4 +52,5 @@ def progress_of(jobs: Sequence[Job]) -> ProgressView:
         sampling_steps=shown.progress.max_steps,
     )
     done = sum(job.progress.fraction for job in running)
-    return ProgressView(progress=done / len(jobs), state=state)
+    pictures = filter(None, (picture_of(job.id) for job in running))
+    return ProgressView(progress=done / len(jobs), state=state, current_image=next(pictures, None))

@@ -10,6 +10,7 @@ from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.request import Request
 from comfyq.edges.a1111.answers import PictureAnswers
+from comfyq.edges.a1111.previews import keeping
 from comfyq.edges.a1111.values import Asked
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
@@ -66,7 +67,8 @@ async def making_of(
     services = await services_of(http)
     can_hold = await streams_of(http) is not None
     patience = LONGEST_HELD_S if can_hold else LONGEST_S
-    jobs = RequestedJobs(http, services, caller, idempotency_key, patience, spoils)
+    seen = keeping(services.newest_previews)
+    jobs = RequestedJobs(http, services, caller, idempotency_key, patience, spoils, seen)
     room = room_for_files(can_hold=can_hold)
     return Making(jobs, PictureAnswers(services, caller, await links_of(http), room))
 

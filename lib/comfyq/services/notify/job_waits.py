@@ -1,7 +1,7 @@
 """Waiting for a job's end on behalf of a request that is held open."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from comfyq.domain.caller import Caller
@@ -18,13 +18,19 @@ FIRST_PAUSE_S = 0.1  # between reads where nothing is pushed; doubled up to
 LONGEST_PAUSE_S = 1.0
 
 
-async def until_over(stream: Stream, *, within_s: float) -> None:
+Seen = Callable[[str], None]
+"""Called with each frame that is taken, previews too."""
+
+
+async def until_over(stream: Stream, *, within_s: float, seen: Seen | None = None) -> None:
     """Take the frames of a stream until it is over, or for so long."""
     until_s = asyncio.get_running_loop().time() + within_s
     while not stream.is_over:
         left_s = until_s - asyncio.get_running_loop().time()
-        if left_s <= 0 or await stream.next(within_s=left_s) is None:
+        if left_s <= 0 or (frame := await stream.next(within_s=left_s)) is None:
             return
+        if seen is not None:
+            seen(frame)
 
 
 class JobWaits:
@@ -43,18 +49,28 @@ class JobWaits:
         self._subscriptions = subscriptions
         self._clock = clock
 
-    async def pushed(self, caller: Caller, job: Job, stream: Stream, *, within_s: float) -> Job:
-        """Wait for frames of a stream, which is over when the job is.
+    async def pushed(
+        self,
+        caller: Caller,
+        job: Job,
+        stream: Stream,
+        *,
+        within_s: float,
+        seen: Seen | None = None,
+    ) -> Job:
+        """Wait for frames of a stream, which is over when the job is. There are previews among them
+        if somebody has ``seen`` them.
 
         Raises:
             JobNotFound.
             Unauthenticated: the caller's key was revoked or has expired meanwhile.
         """
-        async with self._subscriptions.held(stream.connection, caller), self._told(job, stream):
+        follower = Subscription(stream.connection, "", previews=seen is not None)
+        async with self._subscriptions.held(stream.connection, caller), self._told(job, follower):
             # Read after the subscription is stored: every later change is posted to the stream.
             job = await self._records.get(job.id)
             if not job.status.terminal:
-                await until_over(stream, within_s=within_s)
+                await until_over(stream, within_s=within_s, seen=seen)
         return job if job.status.terminal else await self._records.get(job.id)
 
     async def polled(self, caller: Caller, job: Job, *, within_s: float) -> Job:
@@ -77,9 +93,8 @@ class JobWaits:
         return job
 
     @asynccontextmanager
-    async def _told(self, job: Job, stream: Stream) -> AsyncIterator[None]:
-        """Within the context, a stream is posted the job's frames."""
-        follower = Subscription(stream.connection, "")
+    async def _told(self, job: Job, follower: Subscription) -> AsyncIterator[None]:
+        """Within the context, a follower is posted the job's frames."""
         now_s = to_ms(self._clock.now()) // 1000
         await self._followers.add(job.id, follower, now_s=now_s, told_reasons=False)
         try:

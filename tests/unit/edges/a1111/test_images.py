@@ -12,11 +12,14 @@ import httpx2
 import pytest
 from PIL import Image, PngImagePlugin
 
+from comfyq.domain import job as jobs_of
 from comfyq.domain.caller import Scope
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
+from comfyq.domain.job.preview import SmallPicture
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.job.worker_changes import confirm_cancel
 from comfyq.edges.a1111 import making
+from comfyq.edges.websocket.rendering import render_preview
 from tests.access_lab import FACADES, OTHER, AccessLab
 from tests.api_lab import ApiLab, output
 from tests.cells import Cells
@@ -107,6 +110,41 @@ async def test_a_picture_is_in_the_answer_with_how_it_was_made(lab: EventLab) ->
     graph = (await lab.records.spec(job_id)).graph
     assert graph["3"]["inputs"]["sampler_name"] == "euler_ancestral"
     assert (lab.followers, lab.streams.live) == (set(), {})
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_progress_has_the_newest_preview(lab: EventLab, number: int) -> None:
+    async def shown(client: httpx2.AsyncClient, query: str = "") -> Any:
+        answer = await client.get(f"{API}/progress{query}")
+        return answer.json()["current_image"]
+
+    def is_kept(picture: str) -> bool:
+        return lab.services.newest_previews.of(job.id) == picture
+
+    async with client_of(lab.app) as client:
+        assert (await client.get(f"{API}/options")).json()["live_previews_enable"] is True
+        sent = asyncio.create_task(
+            client.post(f"{API}/txt2img", json=FOX | {"seed": 7, "n_iter": number})
+        )
+        jobs = await held(lab, number)
+        job = await lab.start(jobs[0])
+        assert await shown(client) is None
+        for content in (b"first", b"second"):
+            [follower] = await lab.services.followers.of_job(job.id)
+            assert follower.previews, "the worker makes some"
+            frame = render_preview(job, "3", SmallPicture(content, "image/jpeg", 64, 64))
+            await lab.services.job_followers.post(job.id, [follower], frame)
+            told = b64encode(content).decode()
+            await until(partial(is_kept, told))
+            assert await shown(client) == told
+            assert await shown(client, "?skip_current_image=true") is None
+        await lab.announce(
+            await lab.change(job.id, partial(jobs_of.succeed, token=1), outputs=[output()])
+        )
+        for job_id in jobs[1:]:
+            await finish(lab, job_id)
+        assert (await sent).json()["images"] == [B64] * number
+        assert await shown(client) is None, "nothing is made"
 
 
 async def test_pictures_and_masks_that_are_sent_lead_to_the_workflow_that_takes_them(

@@ -6,12 +6,14 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Response
 
 from comfyq.domain.errors import DomainError
+from comfyq.domain.job import JobId
 from comfyq.edges.a1111.live_jobs import LiveJobServices, live_jobs, progress_of
 from comfyq.edges.a1111.router import A1111Router
 from comfyq.edges.api.authentication import Canceler, Reader
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.responses import rendered
 from comfyq.services.jobs.cancellation import Cancellation
+from comfyq.services.notify.newest_previews import NewestPreviews
 from comfyq.wire.a1111.views import EmptyView
 
 
@@ -21,6 +23,9 @@ class StateServices(LiveJobServices, Protocol):
     @property
     def cancellation(self) -> Cancellation: ...
 
+    @property
+    def newest_previews(self) -> NewestPreviews: ...
+
 
 Services = Annotated[StateServices, Depends(services_of)]
 
@@ -28,9 +33,17 @@ router = A1111Router[StateServices]()
 
 
 @router.get("/progress")
-async def progress(services: Services, caller: Reader) -> Response:
-    """How far the caller's pictures are."""
-    return rendered(progress_of(await live_jobs(services, caller)))
+async def progress(
+    services: Services, caller: Reader, skip_current_image: bool = False
+) -> Response:
+    """How far the caller's pictures are, with the newest preview of one that is being made."""
+    jobs = await live_jobs(services, caller)
+    picture_of = _no_picture if skip_current_image else services.newest_previews.of
+    return rendered(progress_of(jobs, picture_of))
+
+
+def _no_picture(_: JobId) -> None:
+    return None
 
 
 @router.post("/interrupt")

@@ -17,8 +17,9 @@ from comfyq.edges.api.open_answers.preferred_wait import PREFER, preferred_wait_
 from comfyq.edges.api.serving.waiting_place import leave_waiting_place
 from comfyq.ports.notifier import Stream, Streams, TooManyStreams
 from comfyq.services.jobs.batches import BatchState
-from comfyq.services.notify.job_waits import FIRST_PAUSE_S, LONGEST_PAUSE_S, until_over
+from comfyq.services.notify.job_waits import FIRST_PAUSE_S, LONGEST_PAUSE_S, Seen, until_over
 from comfyq.services.notify.subscriptions import Connected, Subscriptions
+from comfyq.wire.generate.frames import PREVIEW_BEGINS
 
 IsEnough = Callable[[], Awaitable[bool]]
 
@@ -62,9 +63,11 @@ async def held_for_batch(
     *,
     within_s: float,
     is_enough: IsEnough,
+    seen: Seen | None = None,
 ) -> None:
     """Hold a request until ``is_enough``, which is asked whenever there is news of a batch, its
-    client has left, or for so long. Where nothing is pushed it is asked again and again.
+    client has left, or for so long. Where nothing is pushed it is asked again and again; where
+    frames are, so are previews, if there is somebody who has ``seen`` them.
 
     Raises:
         TooManyStreams, NotifierUnavailable: there is no place to wait.
@@ -82,10 +85,14 @@ async def held_for_batch(
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             await services.subscriptions.require_valid(caller)
         return
-    async with _following(request, services, streams, caller, batch_id) as stream:
-        while not await is_enough() and (left_s := until_s - loop.time()) > 0:
-            if stream.is_over or await stream.next(within_s=left_s) is None:
+    async with _following(request, services, streams, caller, batch_id, seen) as stream:
+        is_news = True
+        while not (is_news and await is_enough()) and (left_s := until_s - loop.time()) > 0:
+            if stream.is_over or (frame := await stream.next(within_s=left_s)) is None:
                 break
+            is_news = not frame.startswith(PREVIEW_BEGINS)
+            if seen is not None:
+                seen(frame)
         await is_enough()  # what has changed since the last frame
     await services.subscriptions.require_valid(caller)
 
@@ -97,11 +104,14 @@ async def _following(
     streams: Streams,
     caller: Caller,
     batch_id: BatchId,
+    seen: Seen | None = None,
 ) -> AsyncIterator[Stream]:
-    """Within the context, a stream is posted a batch's frames, until its client leaves."""
+    """Within the context, a stream is posted a batch's frames, until its client leaves; previews,
+    too, if somebody has ``seen`` them."""
 
     async def follow(client: Connected) -> bool:
-        return await services.subscriptions.subscribe_batch(client, batch_id)
+        follower = client if seen is None else client.with_previews
+        return await services.subscriptions.subscribe_batch(follower, batch_id)
 
     with streams.opened(caller.address or "", batch_id) as stream:
         following = services.subscriptions.following(stream.connection, caller, follow, base_url="")

@@ -16,7 +16,7 @@ from comfyq.edges.api.dependencies import streams_of
 from comfyq.edges.api.open_answers.event_stream import closed_with_client
 from comfyq.edges.api.serving.waiting_place import leave_waiting_place
 from comfyq.ports.notifier import TooManyStreams
-from comfyq.services.notify.job_waits import JobWaits
+from comfyq.services.notify.job_waits import JobWaits, Seen
 
 # API Gateway gives up after 30 s, and a cold start and the request itself take some of them:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
@@ -69,10 +69,17 @@ async def waited(
 
 
 async def held(
-    request: Request, services: WaitServices, caller: Caller, job: Job, *, within_s: float
+    request: Request,
+    services: WaitServices,
+    caller: Caller,
+    job: Job,
+    *,
+    within_s: float,
+    seen: Seen | None = None,
 ) -> Job:
     """Hold a request until a job has ended, its client has left, or for so long; return the job as
-    it is then.
+    it is then. Where frames are pushed, previews are, too, if there is somebody who has ``seen``
+    them.
 
     Raises:
         TooManyStreams, NotifierUnavailable: there is no place to wait.
@@ -84,7 +91,9 @@ async def held(
         return await services.job_waits.polled(caller, job, within_s=within_s)
     with streams.opened(caller.address or "", job.id) as stream:
         async with closed_with_client(stream, request.receive):  # it keeps no place for nobody
-            return await services.job_waits.pushed(caller, job, stream, within_s=within_s)
+            return await services.job_waits.pushed(
+                caller, job, stream, within_s=within_s, seen=seen
+            )
 
 
 def applied(wait_s: int) -> dict[str, str]:

@@ -26,6 +26,7 @@ from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.jobs.idempotency import digest_of, digest_of_all
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.submission import Submission
+from comfyq.services.notify.job_waits import Seen
 
 AT_ONCE = 10  # jobs that are read at the same time
 FIRST = "requests.0."  # in a batch's refusal, before the fields of its first request
@@ -64,6 +65,7 @@ class RequestedJobs:
     key: str | None  # of idempotency
     patience_s: float
     spoils: Callable[[Job], bool] = has_failed
+    seen: Seen | None = None  # called with their frames, where these are pushed
 
     async def ended(self, requests: Sequence[Request]) -> Sequence[Job]:
         """Submit requests, each with a job of its own; return the jobs as they are when all have
@@ -120,8 +122,15 @@ class RequestedJobs:
             [job] = jobs
             if job.status.terminal:
                 return jobs
-            within_s = self.patience_s
-            return [await held(self.http, self.services, self.caller, job, within_s=within_s)]
+            held_job = await held(
+                self.http,
+                self.services,
+                self.caller,
+                job,
+                within_s=self.patience_s,
+                seen=self.seen,
+            )
+            return [held_job]
         seen = {job.id: job for job in jobs}
 
         async def is_enough() -> bool:
@@ -139,6 +148,7 @@ class RequestedJobs:
                 batch_id,
                 within_s=self.patience_s,
                 is_enough=is_enough,
+                seen=self.seen,
             )
         return list(seen.values())
 
