@@ -4,7 +4,7 @@
 What takes long, and has begun, is done by ``patient``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 
 import typer
 
-from comfyq.cli.errors import BrokenDownload, CannotStart, NotReached, Refused, ServerFailed
+from comfyq.cli.errors import (
+    ANSWERED_BY,
+    BrokenDownload,
+    CannotStart,
+    NotReached,
+    Refused,
+    ServerFailed,
+)
 from comfyq.cli.profiles.servers import DEFAULT_URL, Credential, Servers, nothing
 from comfyq.client import calls
 from comfyq.client import errors as client_errors
@@ -54,6 +61,7 @@ class ApiClient:
         self._driver = Driver(url, credential, verify=True, http=None)
         self._sender = Sender(AT_ONCE)
         self._deadline = self._sender.deadline(timeout_s)
+        self.on_answer: Callable[[str], object] = lambda url: None  # told who has answered
 
     def close(self) -> None:
         self._driver.close()
@@ -217,11 +225,15 @@ class ApiClient:
 
     def _run(self, flow: Flow[ResultT]) -> ResultT:
         with self._command_errors():
-            return self._driver.run(flow)
+            result = self._driver.run(flow)
+        self.on_answer(self._driver.url)
+        return result
 
     def _emitted(self, flow: Flow[None]) -> Iterator[Any]:
         with self._command_errors():
-            yield from self._driver.emitted(flow, lambda emitted: emitted)
+            for emitted in self._driver.emitted(flow, lambda emitted: emitted):
+                self.on_answer(self._driver.url)
+                yield emitted
 
     @contextmanager
     def _command_errors(self) -> Iterator[None]:
@@ -259,5 +271,6 @@ def client_at(ctx: typer.Context, url: str | None) -> ApiClient:
     servers: Servers = ctx.obj
     server = servers.at(url)
     client = ApiClient(server.url, credential=server.credential)
+    client.on_answer = lambda url: ctx.meta.update({ANSWERED_BY: url})
     ctx.call_on_close(client.close)
     return client

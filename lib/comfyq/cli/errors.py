@@ -19,6 +19,8 @@ from enum import IntEnum
 from types import FrameType
 from typing import Any, ClassVar
 
+ANSWERED_BY = "comfyq.answered_by"  # in a command's context: the URL of a server that answered
+
 
 class ExitCode(IntEnum):
     DONE = 0

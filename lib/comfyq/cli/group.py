@@ -7,9 +7,14 @@ import typer
 from typer.core import TyperGroup
 
 from comfyq.cli.command_table import all_commands
-from comfyq.cli.errors import CommandError, ExitCode
+from comfyq.cli.errors import ANSWERED_BY, CommandError, ExitCode
 from comfyq.cli.texts.controls import visible
 
+MISREAD = (KeyError, IndexError, TypeError, AttributeError, ValueError)  # of other fields than ours
+OTHERWISE = (
+    "answers otherwise than this comfyq reads it: it is another version, or no comfyq; `comfyq "
+    "--version` tells this one, and `comfyq --debug` shows where"
+)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -39,7 +44,10 @@ class Commands(TyperGroup):
             if (refused := _refused(defect)) is not None:
                 typer.echo(f"comfyq: {refused}", err=True)
                 raise typer.Exit(ExitCode.WRONG_USAGE) from None
-            summary = f"{type(defect).__name__}: {defect}"
+            summary = visible(f"{type(defect).__name__}: {defect}")
+            if isinstance(defect, MISREAD) and (server := ctx.meta.get(ANSWERED_BY)) is not None:
+                typer.echo(f"comfyq: {visible(server)} {OTHERWISE} ({summary})", err=True)
+                raise typer.Exit(ExitCode.NOT_REACHED) from None
             typer.echo(f"comfyq: a defect, which `comfyq --debug` shows: {summary}", err=True)
             raise typer.Exit(ExitCode.DEFECT) from None
 

@@ -224,6 +224,26 @@ def test_a_batch_without_room_is_sent_again_when_the_server_says(
     assert (len(api.requests), len(keys)) == (6, 1)
 
 
+def test_a_file_waits_for_room_as_the_server_says(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("comfyq.cli.batches.sending.time.sleep", slept.append)
+    file = tmp_path / "jobs.csv"
+    file.write_text("image\na.png\n")
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    api.workflow(image={"type": "string", "x-kind": "image"})
+    api.headers["/assets"] = {"Retry-After": "7"}
+    limited = {"code": "rate-limited", "detail": "you may send 60 requests a minute"}
+    api.answer("/assets", *[limited] * 3, status=429)
+    api.answer("/assets", {"code": "overloaded", "detail": "overloaded"}, status=503)
+    api.answer("/assets", {"id": "stored", "source": "asset:stored"}, status=201)
+    api.answer("/generate/batch", batch(item(0, api.job())), status=202)
+    sent = run(api, "batch", file)
+    assert (sent.exit_code, slept) == (0, [7] * 4)
+    assert sent.stderr.count("waiting for 7 s") == 4
+
+
 def test_a_server_that_is_started_again_between_two_parts_is_waited_for(
     api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

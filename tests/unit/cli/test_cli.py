@@ -236,13 +236,39 @@ def test_a_worker_is_shown_also_where_its_jobs_are_not(
     assert row.rpartition("a GPU")[2].strip().startswith(printed)
 
 
-def test_a_defect_of_ours_is_one_line(api: FakeApi) -> None:
-    api.answer(PATH, {"id": JOB, "status": "queued"})
-    result = run(api, "status", JOB)
+def test_a_defect_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr("comfyq.cli.profiles.servers.Servers.at", lambda *_: broken())
+    result = CliRunner().invoke(app, ["status", JOB])
     assert result.exit_code == 70
     assert "defect" in result.stderr
-    debugged = CliRunner().invoke(app, ["--debug", "--url", api.url, "status", JOB])
+    debugged = CliRunner().invoke(app, ["--debug", "status", JOB])
     assert isinstance(debugged.exception, KeyError)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "command"),
+    [
+        (PATH, {"id": JOB, "status": "queued"}, ("status", JOB)),
+        ("/workers", {"workers": "none"}, ("workers",)),
+        ("/generate", {"jobs": [{"id": 5}]}, ("list",)),
+        ("/quota", {"tenant": ["\x1b[2J"]}, ("quota",)),
+        ("/health", {"status": "healthy", "workers": 7}, ("health",)),
+    ],
+)
+def test_a_server_that_answers_otherwise_is_named(
+    api: FakeApi, path: str, answer: dict[str, Any], command: tuple[str, ...]
+) -> None:
+    api.answer(path, answer)
+    result = run(api, *command)
+    assert result.exit_code == 3, result.output
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"comfyq: {api.url}")
+    assert "answers otherwise than this c" in line
+    assert "defect" not in line
+    assert "\x1b" not in line
 
 
 def test_settings_that_are_wrong_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What a server answers that is wrong, or means harm: nothing of it is believed, or left behind."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Server:
     def __init__(self, told: dict[str, Any], content: bytes | Iterator[bytes] = PICTURE) -> None:
         self.told = told
         self.content = content
+        self.more: dict[str, Any] = {"outputs": [], "more_outputs": "/more"}
 
     def client(self) -> Client:
         transport = httpx2.MockTransport(self._answer)
@@ -54,7 +56,7 @@ class Server:
         if request.url.path == "/picture":
             return httpx2.Response(200, content=self.content)
         if request.url.path.endswith("/outputs"):
-            return httpx2.Response(200, json={"outputs": [], "more_outputs": "/more"})
+            return httpx2.Response(200, json=self.more)
         return httpx2.Response(200, json=self.told)
 
 
@@ -212,3 +214,52 @@ def test_garbage_is_an_error_of_the_client_whatever_is_asked(content: bytes) -> 
     for ask in ASKS:
         with pytest.raises(NotReached, match="not comfyq"):
             ask(client)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("outputs", [5, "none", [3], [{"index": "x"}], {"a": 1}])
+async def test_outputs_that_are_none_are_the_servers_fault(outputs: Any, tmp_path: Path) -> None:
+    server = Server({"id": "a", "status": "completed", "outputs": outputs})
+    with pytest.raises(BrokenDownload, match="lists an output that is none"):
+        server.client().job("a").download(tmp_path)
+    more = Server(job(output(), more_outputs="/more"))
+    told = f"{URL}/generate/a/outputs.* answers otherwise than this client reads it"
+    more.more = {"outputs": 5}
+    with pytest.raises(NotReached, match=told):
+        more.client().job("a").download(tmp_path)
+    async with (
+        httpx2.AsyncClient(transport=httpx2.MockTransport(more._answer)) as http,
+        AsyncClient(URL, patience=AT_ONCE, http=http) as client,
+    ):
+        with pytest.raises(NotReached, match=told):
+            await (await client.job("a")).download(tmp_path)
+    assert files_of(tmp_path) == set()
+
+
+@pytest.mark.anyio
+async def test_a_redirect_to_where_nobody_listens_names_that_place() -> None:
+    with fake_api() as api:
+        with socket.create_server(("127.0.0.1", 0)) as dead:
+            there = f"http://127.0.0.1:{dead.getsockname()[1]}/generate/a"
+        api.headers["/generate/a"] = {"Location": there}
+        api.answer("/generate/a", {}, status=307)
+        told = f"cannot reach {there}, where {api.url}/generate/a leads: nobody listens there"
+        with Client(api.url, patience=AT_ONCE) as client, pytest.raises(NotReached) as away:
+            client.job("a")
+        assert str(away.value) == told
+        async with AsyncClient(api.url, patience=AT_ONCE) as waiting:
+            with pytest.raises(NotReached) as away:
+                await waiting.job("a")
+        assert str(away.value) == told
+
+
+@pytest.mark.parametrize("wrong", ["\ud800", "a\nb: c", "é", "x" * 500 + "\r"])
+def test_a_key_that_no_header_takes_is_a_bad_value(wrong: str) -> None:
+    with pytest.raises(BadValue, match=r"Idempotency-Key: .* has characters that a header") as bad:
+        Server(job()).client().generate("flux-dev", prompt="a", idempotency_key=wrong)
+    assert len(str(bad.value)) < 250
+
+
+def test_a_query_that_is_not_unicode_is_a_bad_value() -> None:
+    with pytest.raises(BadValue, match=r"label: .* is not Unicode"):
+        list(Server({"jobs": []}).client().jobs(labels={"a": "\ud800"}))

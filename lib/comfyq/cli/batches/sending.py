@@ -3,8 +3,9 @@
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import typer
 from blake3 import blake3
@@ -22,6 +23,8 @@ ASKED_TRIES = 20  # where the server cannot do it now, and says when it may
 LONGEST_WAIT_S = 3_600  # for room; a day that is used up ends the command
 UNSAID = "the server did not say what is wrong here; correct the other rows first"
 FIELD = re.compile(r"requests\.(\d+)\.?(.*)")
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,20 @@ def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def _submit(client: ApiClient, requests: Sequence[Json], key: str, tries: int) -> Json:
-    """Send a batch, and again when the server says so: without an end while it only lacks room."""
+    def submitted() -> Json:
+        batch, replayed = client.submit_batch(requests, idempotency_key=key)
+        return client.patient.batch(batch["batch_id"], items=True) if replayed else batch
+
+    return patiently(submitted, tries)
+
+
+def patiently(send: Callable[[], ResultT], tries: int = TRIES) -> ResultT:
+    """Send something, and again when the server says so: without an end while it only lacks
+    room."""
     failures = 0
     while True:
         try:
-            batch, replayed = client.submit_batch(requests, idempotency_key=key)
-            return client.patient.batch(batch["batch_id"], items=True) if replayed else batch
+            return send()
         except Refused as refused:
             if refused.status != 429 or not 0 < (refused.retry_after_s or 0) <= LONGEST_WAIT_S:
                 raise

@@ -20,7 +20,7 @@ from comfyq.cli.batches.requests_file import (
     without_names,
 )
 from comfyq.cli.batches.results import RowResult, fetch_batch, kept_table, named_rows, write_table
-from comfyq.cli.batches.sending import SentBatch, key_of, send, unsent
+from comfyq.cli.batches.sending import SentBatch, key_of, patiently, send, unsent
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import Refused
 from comfyq.cli.options import AsJson, LabelOptions, Priority, Url, Webhook, WebhookEvents
@@ -132,7 +132,10 @@ def _read(
     sent = labeled(without_names(rows, name, schema_of), labels)
     results = named_rows(rows, name)
     stored = with_stored_files(
-        sent, file.parent, schema_of, lambda path: source_of(client, str(path))
+        sent,
+        file.parent,
+        schema_of,
+        lambda path: patiently(lambda: source_of(client, str(path))),
     )
     refused = {index: each for index, each in enumerate(stored) if isinstance(each, str)}
     not_sent = unsent([rows[index] for index in refused], list(refused.values()))

@@ -17,6 +17,7 @@ from comfyq.client.drivers.http import (
     answer_of,
     as_not_reached,
     check_method,
+    stepped,
 )
 from comfyq.client.effects import (
     Done,
@@ -28,7 +29,6 @@ from comfyq.client.effects import (
     Outcome,
     Pause,
     Send,
-    advanced,
     begun,
 )
 from comfyq.client.messages import Answer, Request
@@ -61,7 +61,8 @@ class AsyncDriver:
         try:
             step = begun(flow)
             while not isinstance(step, Done):
-                step = advanced(flow, await performed.outcome(step))
+                outcome = await performed.outcome(step)
+                step = stepped(flow, outcome, performed.answered_by)
             return step.value
         finally:
             await performed.close()
@@ -77,7 +78,8 @@ class AsyncDriver:
             while not isinstance(step, Done):
                 if isinstance(step, Emit):
                     yield read(step.value)
-                step = advanced(flow, await performed.outcome(step))
+                outcome = await performed.outcome(step)
+                step = stepped(flow, outcome, performed.answered_by)
         finally:
             await performed.close()
             flow.close()
@@ -106,6 +108,7 @@ class _Performed:
 
     def __init__(self, driver: AsyncDriver) -> None:
         self._driver = driver
+        self.answered_by: str | None = None  # the URL of the last answer
         self._response: httpx2.Response | None = None
         self._items: AsyncIterator[Any] | None = None
 
@@ -139,6 +142,7 @@ class _Performed:
 
     async def _sent(self, effect: Send) -> Answer:
         response = await self._driver.opened(effect.request, effect.read_s)
+        self.answered_by = str(response.url)
         try:
             check_method(effect.request, response)
             with as_not_reached(str(response.url)):
@@ -150,6 +154,7 @@ class _Performed:
     async def _opened(self, effect: Open) -> Answer:
         await self.close()
         response = self._response = await self._driver.opened(effect.request, effect.read_s)
+        self.answered_by = str(response.url)
         if response.status_code >= 400 or response.status_code == 204:
             with as_not_reached(str(response.url)):
                 content = await response.aread()

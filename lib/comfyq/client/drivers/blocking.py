@@ -16,6 +16,7 @@ from comfyq.client.drivers.http import (
     answer_of,
     as_not_reached,
     check_method,
+    stepped,
 )
 from comfyq.client.effects import (
     Done,
@@ -27,7 +28,6 @@ from comfyq.client.effects import (
     Outcome,
     Pause,
     Send,
-    advanced,
     begun,
 )
 from comfyq.client.messages import Answer, Request
@@ -60,7 +60,8 @@ class Driver:
         try:
             step = begun(flow)
             while not isinstance(step, Done):
-                step = advanced(flow, performed.outcome(step))
+                outcome = performed.outcome(step)
+                step = stepped(flow, outcome, performed.answered_by)
             return step.value
         finally:
             performed.close()
@@ -76,7 +77,8 @@ class Driver:
             while not isinstance(step, Done):
                 if isinstance(step, Emit):
                     yield read(step.value)
-                step = advanced(flow, performed.outcome(step))
+                outcome = performed.outcome(step)
+                step = stepped(flow, outcome, performed.answered_by)
         finally:
             performed.close()
             flow.close()
@@ -104,6 +106,7 @@ class _Performed:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self.answered_by: str | None = None  # the URL of the last answer
         self._response: httpx2.Response | None = None
         self._items: Iterator[Any] = iter(())
 
@@ -137,6 +140,7 @@ class _Performed:
 
     def _sent(self, effect: Send) -> Answer:
         response = self._driver.opened(effect.request, effect.read_s)
+        self.answered_by = str(response.url)
         try:
             check_method(effect.request, response)
             with as_not_reached(str(response.url)):
@@ -147,6 +151,7 @@ class _Performed:
     def _opened(self, effect: Open) -> Answer:
         self.close()
         response = self._response = self._driver.opened(effect.request, effect.read_s)
+        self.answered_by = str(response.url)
         if response.status_code >= 400 or response.status_code == 204:
             with as_not_reached(str(response.url)):
                 content = response.read()

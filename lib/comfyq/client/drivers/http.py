@@ -7,20 +7,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 
 from comfyq import __version__
-from comfyq.client.errors import BadValue, NotReached
+from comfyq.client.effects import Done, Effect, Flow, Outcome, advanced
+from comfyq.client.errors import BadValue, ComfyqError, NotReached
 from comfyq.client.messages import Answer, Request
 
 CONNECT_S = 5.0
 WRITE_S = 60.0
 CHUNK_BYTES = 256 * 1024
 MAX_REDIRECTS = 3
+MAX_SHOWN = 80  # characters of a wrong value
+MISREAD = (KeyError, IndexError, TypeError, AttributeError, ValueError)  # of other fields than ours
 IDLE_CONNECTIONS = 20  # kept for the next request
+
+ValueT = TypeVar("ValueT")
 
 Key = str | Callable[[], str | None] | None
 """What a server knows the client by, or what returns it before each request."""
@@ -60,6 +65,8 @@ class Server:
 
     def arguments(self, request: Request, read_s: float, key: str | None) -> dict[str, Any]:
         """Return the arguments of a request of httpx2, but for a body that is a file."""
+        if not request.is_link:  # which the server has made
+            _check_texts(request)
         headers = {"User-Agent": f"comfyq/{__version__}", **request.headers}
         for name in [each for each in headers if each.lower() == "content-length"]:
             del headers[name]  # it is that of the body, and stands once
@@ -81,6 +88,25 @@ class Server:
         if isinstance(request.content, bytes):
             arguments["content"] = request.content
         return arguments
+
+
+def _check_texts(request: Request) -> None:
+    """Raise BadValue for what no URL and no header takes."""
+    for name, value in request.query:
+        try:
+            value.encode()
+        except UnicodeEncodeError as wrong:
+            raise BadValue(f"{name}: {_short(value)} is not Unicode") from wrong
+    for name, value in request.headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise BadValue(
+                f"{name}: {_short(value)} has characters that a header does not take: ASCII does, "
+                "without line breaks"
+            )
+
+
+def _short(value: str) -> str:
+    return repr(value if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]}…")
 
 
 def _encoded(value: Any) -> bytes:
@@ -116,6 +142,24 @@ def check_method(request: Request, response: httpx2.Response) -> None:
         )
 
 
+def stepped(flow: Flow[ValueT], outcome: Outcome, answered_by: str | None) -> Effect | Done[ValueT]:
+    """Tell a flow what came of its effect; return the next one.
+
+    Raises:
+        NotReached: the flow cannot read what ``answered_by``, a URL, has told.
+    """
+    try:
+        return advanced(flow, outcome)
+    except MISREAD as wrong:
+        if answered_by is None or wrong is outcome.error or isinstance(wrong, ComfyqError):
+            raise
+        told = f"{type(wrong).__name__}: {wrong}"
+        raise NotReached(
+            f"{answered_by} answers otherwise than this client reads it ({told}): it is another "
+            f"version than {__version__}, or no comfyq"
+        ) from wrong
+
+
 def answer_of(response: httpx2.Response, *, content: bytes = b"") -> Answer:
     headers: Mapping[str, str] = dict(response.headers.items())
     return Answer(
@@ -133,7 +177,9 @@ def as_not_reached(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as away:
-        raise NotReached(f"cannot reach {url}: {_reason(away)}", unsent=True) from away
+        raise NotReached(
+            f"cannot reach {_asked(away, url)}: {_reason(away)}", unsent=True
+        ) from away
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as wrong:
         raise NotReached(f"cannot reach {url}: {_reason(wrong)}", is_hopeless=True) from wrong
     except httpx2.LocalProtocolError:  # its text quotes headers, a key among them
@@ -149,7 +195,16 @@ def as_not_reached(url: str) -> Iterator[None]:
             is_hopeless=True,
         ) from consumed
     except httpx2.HTTPError as lost:
-        raise NotReached(f"the answer of {url} broke off: {_reason(lost)}") from lost
+        raise NotReached(f"the answer of {_asked(lost, url)} broke off: {_reason(lost)}") from lost
+
+
+def _asked(error: httpx2.HTTPError, url: str) -> str:
+    """Return the URL that was asked when it went wrong, and which one has led there."""
+    try:
+        asked = error.request.url
+    except RuntimeError:  # before there was a request
+        return url
+    return url if asked.netloc == httpx2.URL(url).netloc else f"{asked}, where {url} leads"
 
 
 def _reason(error: Exception) -> str:

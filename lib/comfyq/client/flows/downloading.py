@@ -5,7 +5,7 @@ Names of files are made of nothing that leads out of the folder, whatever a serv
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,8 @@ OF_NAMES = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 
 def all_outputs(sender: Sender, job: Json, deadline: Deadline) -> Flow[list[Json]]:
     """Return the outputs that the job shows, and those that it had no room for."""
-    found = list(job.get("outputs") or ())
+    listed = job.get("outputs") or ()
+    found = list(listed) if isinstance(listed, Sequence) else [listed]  # which is none: see below
     more = job.get("more_outputs")
     while more and found:
         request = calls.outputs(job["id"], start=found[-1]["index"] + 1)
