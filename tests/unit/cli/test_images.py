@@ -4,15 +4,20 @@ import hashlib
 import json
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
+from comfyq.adapters.filesystem.models.locks import write_lock
 from comfyq.cli.app import app
 from comfyq.domain.environment.lock import read_lock
+from comfyq.domain.models.lock import LockedModel
+from comfyq.domain.models.source import read_source
 from tests.git_server import commit, git, served
 from tests.paths import WORKFLOWS
 
@@ -130,3 +135,88 @@ def test_what_cannot_be_locked_is_told_and_the_others_are_locked(author: Author)
     broken = author.run("dockerfile")
     assert "nodes.lock: has more than `version` and a list of tables" in broken.stderr
     assert git(author.home / "repositories/alpha", "rev-parse", "HEAD") == made
+
+
+def test_comfy_clis_lock_is_written_and_read(author: Author) -> None:
+    made = author.publishes("alpha")
+    author.wants("one", author.nodes("alpha", made))
+    assert author.run("lock").exit_code == 0
+    source = read_source("hf:owner/repo/sd/x.safetensors@main")
+    folder = author.home / "workflows/one"
+    manifest = (folder / "manifest.toml").read_text().partition("[[models]]")[0]
+    tables = '[[models]]\nfile = "a/x.safetensors"\nfolder = "checkpoints"\nurl = "https://e.org"\n'
+    tables += f'source = "{source}"\n' + author.nodes("alpha", made)
+    (folder / "manifest.toml").write_text(manifest + tables)
+    locked = LockedModel(
+        folder="checkpoints",
+        file="a/x.safetensors",
+        source=source,
+        sha256="ab" * 32,
+        size=5,
+        commit="c" * 40,
+    )
+    write_lock(folder, [locked])
+    text = author.run("export").stdout
+    url = f"https://huggingface.co/owner/repo/resolve/{'c' * 40}/sd/x.safetensors"
+    assert yaml.safe_load(text) == {
+        "basic": {},
+        "models": [
+            {
+                "model": "x.safetensors",
+                "url": url,
+                "paths": [{"path": "models/checkpoints/a/x.safetensors"}],
+                "hashes": [{"hash": "ab" * 32, "type": "SHA256"}],
+                "type": "checkpoints",
+            }
+        ],
+        "custom_nodes": {
+            "file_custom_nodes": [],
+            "git_custom_nodes": {f"{author.url}/alpha": {"disabled": False, "hash": made}},
+        },
+    }
+    file = author.home / "comfy-lock.yaml"
+    file.write_text(text)
+    read = author.run("import", str(file))
+    assert read.exit_code == 0, read.output
+    assert tomllib.loads(read.stdout) == {
+        "models": [
+            {
+                "file": "a/x.safetensors",
+                "folder": "checkpoints",
+                "url": url,
+                "source": f"hf:owner/repo/sd/x.safetensors@{'c' * 40}",
+            }
+        ],
+        "nodes": [{"repository": f"{author.url}/alpha", "commit": made}],
+    }
+    (folder / "manifest.toml").write_text(manifest + read.stdout)
+    assert author.run("export", "one").exit_code == 0, "it is a manifest's"
+
+
+def test_what_a_manifest_cannot_say_of_comfy_clis_lock_is_told(author: Author) -> None:
+    """comfy-cli itself writes `basics`, one hash, and no custom nodes."""
+    file = author.home / "comfy-lock.yaml"
+    url = "https://civitai.com/api/download/models/42?type=Model"
+    known = {"model": "l", "url": url, "paths": [{"path": "models/loras/l.safetensors"}]}
+    away = {"model": "w", "url": url, "paths": [{"path": "/mnt/w.safetensors"}], "hash": None}
+    document = {
+        "basics": {"name": None, "updated_at": "2026-01-01T00:00:00"},
+        "models": [known, away, {"model": "v", "url": "", "paths": []}],
+        "custom_nodes": [],
+    }
+    file.write_text(yaml.safe_dump(document))
+    read = author.run("import", str(file))
+    assert read.exit_code == 2
+    [model] = tomllib.loads(read.stdout)["models"]
+    assert (model["source"], model["file"]) == ("civitai:42", "l.safetensors")
+    assert "left out: model w: is at '/mnt/w.safetensors', which is not below" in read.stderr
+    assert "left out: model v: has no url" in read.stderr
+    nodes = {"git_custom_nodes": {"https://e.org/a/b": {"hash": "main"}, "https://e.org/c": None}}
+    file.write_text(yaml.safe_dump({"custom_nodes": {**nodes, "comfyui": "abc"}}))
+    read = author.run("import", str(file), "--json")
+    told = json.loads(read.stdout)
+    assert (told["manifest"], len(told["left_out"])) == ("", 3)
+    for wrong, message in (("- 1", "has neither `models`"), ("a: [", "comfy-lock.yaml: while")):
+        file.write_text(wrong)
+        refused = author.run("import", str(file))
+        assert (refused.exit_code, message in refused.stderr) == (2, True), refused.stderr

@@ -50,4 +50,14 @@ AUTHORING_ENTRIES = (
         "images.recipe:dockerfile",
         "Print the Dockerfile of a worker's image that has the custom nodes of workflows.",
     ),
+    CommandEntry(
+        "images export",
+        "images.comfy_lock:export",
+        "Print locked models and custom nodes of workflows as comfy-cli's comfy-lock.yaml.",
+    ),
+    CommandEntry(
+        "images import",
+        "images.comfy_lock:import_",
+        "Print the models and custom nodes of a comfy-lock.yaml as tables for a manifest.",
+    ),
 )

@@ -41,14 +41,14 @@ def dockerfile(
     except NodesRefused as wrong:
         raise CannotStart(str(wrong)) from None
     needed = [each for each in read if each.nodes]
-    text = recipe.dockerfile([each.name for each in needed], _locked(needed), base=base)
+    text = recipe.dockerfile([each.name for each in needed], locked_nodes(needed), base=base)
     if as_json:
         print_json({"dockerfile": text})
     else:
         typer.echo(text, nl=False)
 
 
-def _locked(workflows: Sequence[WorkflowNodes]) -> list[LockedNodes]:
+def locked_nodes(workflows: Sequence[WorkflowNodes]) -> list[LockedNodes]:
     """Return the locks of all nodes; raises CannotStart where one is missing."""
     locked, missing = [], {}
     for workflow in workflows:
