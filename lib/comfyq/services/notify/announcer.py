@@ -1,10 +1,10 @@
 """Posting a job's changes to its followers, after the change is stored and never before."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+from comfyq.aio.tasks import limited
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError
 from comfyq.domain.files.output import Output
@@ -123,8 +123,9 @@ class Announcer:
         alike: dict[str, list[Subscription]] = {}  # by all in which their frames differ
         for follower in followers:
             alike.setdefault(follower.base_url, []).append(follower)
-        posts = [
-            self._followers.post(job.id, those, self._render(job, outputs, base_url, estimate))
-            for base_url, those in alike.items()
-        ]
-        return all(await asyncio.gather(*posts))
+
+        async def posted(base_url: str) -> bool:
+            frame = self._render(job, outputs, base_url, estimate)
+            return await self._followers.post(job.id, alike[base_url], frame)
+
+        return all((await limited(len(alike), alike, posted)).values())
