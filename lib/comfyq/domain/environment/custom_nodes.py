@@ -95,3 +95,8 @@ def sources_of(class_type: str, nodes: Sequence[CustomNodes]) -> Sequence[Custom
     """Return what brings a class: who names it or, if nobody does, all who name no classes."""
     naming = [each for each in nodes if class_type in each.classes]
     return naming or [each for each in nodes if not each.classes]
+
+
+def is_named(class_type: str, nodes: Sequence[CustomNodes]) -> bool:
+    """Return whether one of them is said to bring a class."""
+    return any(class_type in each.classes for each in nodes)

@@ -82,14 +82,18 @@ def graph_check(
     *,
     any_known: NodeCatalogue | None = None,
     rules: NodeRules = EVERYTHING,
+    workflows: Sequence[Workflow] = (),
 ) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
     """Read a client's own graph once; return its check against one ComfyUI's catalogue, or None.
+
+    ``workflows`` may name what brings a class that is missing.
 
     Without a catalogue to check it against, an editor file is converted by ``any_known`` one.
     Both this and the check raise InvalidGraph, TooLarge.
     """
     document = read_document(request.graph, request.extra_data)
-    return partial(_admit_graph, request, document, kept_pnginfo(document), any_known, rules)
+    kept = kept_pnginfo(document)
+    return partial(_admit_graph, request, document, kept, any_known, rules, workflows)
 
 
 def _admit_graph(
@@ -98,6 +102,7 @@ def _admit_graph(
     kept: tuple[Mapping[str, Any], Sequence[str]],
     any_known: NodeCatalogue | None,
     rules: NodeRules,
+    workflows: Sequence[Workflow],
     catalogue: NodeCatalogue | None,
 ) -> AdmittedRequest:
     converted, assumed = document.converted(catalogue or any_known)
@@ -109,7 +114,7 @@ def _admit_graph(
     foreign = list(islice(named, MAX_ERRORS))
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
-        raise refusal_of_graph(request.overrides, verdict)
+        raise refusal_of_graph(request.overrides, verdict, workflows)
     warnings = [*document.warnings, *assumed, *not_kept, *_told(verdict)]
     return AdmittedRequest(
         workflow=RAW,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from comfyq.domain.environment.custom_nodes import sources_of
+from comfyq.domain.environment.custom_nodes import is_named, sources_of
 from comfyq.domain.errors import FieldError, InvalidGraph
 from comfyq.domain.graph.errors import PATHS, UNKNOWN_CLASS, GraphError
 from comfyq.domain.graph.graph import Graph, Input
@@ -36,8 +36,11 @@ def refusal_of_workflow(
     return _refusal(verdict, field, hint=partial(_hint, workflow))
 
 
-def refusal_of_graph(overrides: Mapping[str, Any], verdict: Validation) -> InvalidGraph:
-    """Build the error for a client's own graph that no ComfyUI runs."""
+def refusal_of_graph(
+    overrides: Mapping[str, Any], verdict: Validation, workflows: Sequence[Workflow] = ()
+) -> InvalidGraph:
+    """Build the error for a client's own graph that no ComfyUI runs; ``workflows`` may name what
+    brings a class that is missing."""
 
     def field(error: GraphError) -> str:
         if error.input is None:
@@ -49,7 +52,13 @@ def refusal_of_graph(overrides: Mapping[str, Any], verdict: Validation) -> Inval
             else f"graph.{error.node}.inputs.{error.input}"
         )
 
-    return _refusal(verdict, field, hint=lambda _: "")
+    def hint(error: GraphError) -> str:
+        if error.kind != UNKNOWN_CLASS:
+            return ""
+        naming = (each for each in workflows if is_named(error.class_type, each.nodes))
+        return next((missing_nodes_hint(error.class_type, each) for each in naming), "")
+
+    return _refusal(verdict, field, hint=hint)
 
 
 def _inserted(workflow: Workflow, bound: Graph) -> Sequence[str]:

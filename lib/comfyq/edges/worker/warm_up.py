@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from comfyq.aio.logs import log
 from comfyq.aio.rhythm import beat
 from comfyq.edges.worker.readiness import Readiness
 
@@ -42,10 +43,16 @@ class WarmUp:
         while True:
             await self._readiness.wait()
             answered = self._readiness.engine.returns
-            for name in await self._runs.names():
-                while self._is_busy():
-                    await beat(self._look_s)
-                if not self._readiness.ok:
-                    break
-                await self._runs.run(name)
+            try:
+                await self._run_each()
+            except Exception:
+                log.exception("warm_crashed")  # a defect must not end the worker
             await self._readiness.engine.wait_return(since=answered)
+
+    async def _run_each(self) -> None:
+        for name in await self._runs.names():
+            while self._is_busy():
+                await beat(self._look_s)
+            if not self._readiness.ok:
+                return
+            await self._runs.run(name)

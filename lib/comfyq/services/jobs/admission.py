@@ -13,11 +13,18 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from comfyq.domain.errors import FieldError, InvalidGraph, InvalidParameters, InvalidRequest
+from comfyq.domain.errors import (
+    FieldError,
+    InvalidGraph,
+    InvalidParameters,
+    InvalidRequest,
+    WorkflowNotFound,
+)
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.validation import MAX_ERRORS, Validation
 from comfyq.domain.job import Job
@@ -32,6 +39,7 @@ from comfyq.domain.submission.field_errors import refusal_of_graph
 from comfyq.domain.submission.node_rules import EVERYTHING, NodeRules
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
+from comfyq.domain.workflow.workflow import Workflow
 from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
@@ -72,6 +80,7 @@ class Admission:
         admitted = partial(_read_and_admitted, request, known, rules=self._rules)
         if _is_small(request, known):
             return admitted()
+        admitted = partial(admitted, workflows=self._needing_nodes())
         return await asyncio.get_running_loop().run_in_executor(self._thread, admitted)
 
     def readmit(self, job: Job, spec: Spec) -> None:
@@ -84,6 +93,14 @@ class Admission:
         errors = list(islice(self._rules.faults(spec.graph, None, own_files=own_files), MAX_ERRORS))
         if errors:
             raise refusal_of_graph({}, Validation(dict(spec.graph), errors))
+
+    def _needing_nodes(self) -> Sequence[Workflow]:
+        """Return the workflows that need custom nodes: they say where a class comes from."""
+        known = []
+        for name in self._workflows.names():
+            with suppress(WorkflowNotFound):  # it was deleted or broken just now
+                known.append(self._workflows.get(name))
+        return [each for each in known if each.nodes]
 
     def _workflow_check(self, request: Request) -> Check:
         for name in ("overrides", "extra_data"):
@@ -116,10 +133,15 @@ def _is_small(request: Request, known: Sequence[NodeCatalogue]) -> bool:
 
 
 def _read_and_admitted(
-    request: Request, known: Sequence[NodeCatalogue], *, rules: NodeRules
+    request: Request,
+    known: Sequence[NodeCatalogue],
+    *,
+    rules: NodeRules,
+    workflows: Sequence[Workflow] = (),
 ) -> AdmittedRequest:
     """Read the request's graph, once for all catalogues, and admit it."""
-    check = graph_check(request, any_known=next(iter(known), None), rules=rules)
+    any_known = next(iter(known), None)
+    check = graph_check(request, any_known=any_known, rules=rules, workflows=workflows)
     return _on_any(check, known, may_wait=request.wait)
 
 

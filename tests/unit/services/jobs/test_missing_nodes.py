@@ -48,3 +48,10 @@ async def test_it_comes_with_a_repository_at_a_commit(
     shown = lab.client.get("/workflows/flux-dev").json()
     assert [each["repository"] for each in shown["nodes"]] == [OWNER, OTHER]
     assert any(sources in reason for reason in shown["reasons"])
+    graph = {
+        "1": {"class_type": "FluxGuidance", "inputs": {}},
+        "9": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "a"}},
+    }
+    [error] = lab.client.post("/generate", json={"graph": graph}).json()["errors"]
+    is_said = f"it comes with {OWNER} at {COMMIT}" in error["message"]
+    assert is_said == (named == [OWNER]), "of an own graph, only a manifest that names its class"
