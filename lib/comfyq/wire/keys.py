@@ -38,7 +38,8 @@ class KeyRequest(BaseModel):
         "for the scope `operator` alone.",
     )
     expires_in_s: Annotated[int, Field(ge=1, le=LONGEST_S)] | None = Field(
-        default=None, description="It expires after so many seconds; null: never."
+        default=None,
+        description="It expires after so many seconds; null: never, or with the key that makes it.",
     )
 
     requests_per_minute: Annotated[int, Field(ge=1, le=MOST_A_MINUTE)] | None = Field(

@@ -863,6 +863,26 @@ async def test_a_key_that_an_administrator_makes_has_what_that_may_give(lab: Acc
     assert operators.json()["requests_per_minute"] == 6
 
 
+async def test_a_key_that_expires_makes_none_that_outlives_it() -> None:
+    lab = AccessLab()
+    key, others = await lab.key(ALL, lives=timedelta(minutes=10)), await lab.key(ALL)
+
+    def made(by: str, **asked: Any) -> Any:
+        return lab.ask("POST", "/keys", by, json={"name": "another", **asked})
+
+    refused = made(key, expires_in_s=601)
+    assert refused.status_code == 422
+    [error] = refused.json()["errors"]
+    assert error["field"] == "expires_in_s"
+    assert "your own key expires in 600 s" in error["message"]
+    assert made(key, expires_in_s=600).status_code == 201
+    own = next(each for each in lab.ask("GET", "/keys", key).json()["keys"] if each["expires_at"])
+    assert made(key).json()["expires_at"] == own["expires_at"]
+    assert made(others).json()["expires_at"] is None
+    operators = await lab.key(ALL | {Scope.OPERATOR}, lives=timedelta(minutes=10))
+    assert made(operators).json()["expires_at"] is None
+
+
 async def test_an_administrator_lifts_no_rate_that_the_operator_has_set_for_all_keys() -> None:
     lab = AccessLab(COMFYQ_KEY_REQUESTS_PER_MINUTE=5)
     key = await lab.key(frozenset({Scope.ADMIN}))

@@ -16,7 +16,13 @@ from comfyq.domain.api_key import (
 )
 from comfyq.domain.audit import UNKNOWN, Actor, AuditAction
 from comfyq.domain.caller import Caller, Scope, TenantId
-from comfyq.domain.errors import ApiKeyNotFound, DomainError, Unauthenticated
+from comfyq.domain.errors import (
+    ApiKeyNotFound,
+    DomainError,
+    FieldError,
+    InvalidParameters,
+    Unauthenticated,
+)
 from comfyq.domain.recency import is_recent
 from comfyq.ports.clock import Clock
 from comfyq.records.api_keys import ApiKeyRecords
@@ -56,12 +62,16 @@ class ApiKeys:
         scopes: frozenset[Scope],
         *,
         lives: timedelta | None,
+        not_after: datetime | None = None,
         requests_per_minute: int | None = None,
         by: Actor = UNKNOWN,
     ) -> tuple[ApiKey, str]:
-        """Make a key that expires after ``lives`` (None: never).
+        """Make a key that expires after ``lives`` (None: never), or at ``not_after``.
 
         Also return the text that its holder shows, which nobody can read again.
+
+        Raises:
+            InvalidParameters: ``lives`` goes beyond ``not_after``.
         """
         now = self._clock.now()
         key_id, secret = KeyId(self._draw(ID_BYTES)), self._draw(SECRET_BYTES)
@@ -72,7 +82,7 @@ class ApiKeys:
             scopes=scopes,
             secret_hash=hash_of(key_id, secret),
             created_at=now,
-            expires_at=None if lives is None else now + lives,
+            expires_at=_end(lives, now=now, not_after=not_after),
             requests_per_minute=requests_per_minute,
         )
         what = {"name": name, "scopes": " ".join(sorted(scopes))}
@@ -154,3 +164,16 @@ class ApiKeys:
             self._known[key_id] = key, now
             if len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
+
+
+def _end(lives: timedelta | None, *, now: datetime, not_after: datetime | None) -> datetime | None:
+    """Return when a new key expires; raises InvalidParameters if that were after ``not_after``."""
+    if lives is None:
+        return not_after
+    if not_after is not None and now + lives > not_after:
+        left_s = int((not_after - now).total_seconds())
+        message = (
+            f"is too long; your own key expires in {left_s} s, and makes none that outlives it"
+        )
+        raise InvalidParameters([FieldError("expires_in_s", message)])
+    return now + lives

@@ -64,7 +64,8 @@ async def create(services: Services, caller: Administrator, body: KeyRequest) ->
     """Make an API key of your tenant, or as an operator of any. Its text is shown this once.
 
     You give `submit`, `read` and `cancel`, and of the other scopes those that you have yourself; an
-    operator gives all. A key that may send so many requests a minute makes none that may send more.
+    operator gives all. A key that may send so many requests a minute makes none that may send more,
+    and one that expires none that outlives it.
     """
     scopes = given_scopes(caller, body)
     requests_per_minute = given_rate(caller, body, most=services.rate_limit.of_client(caller))
@@ -78,6 +79,7 @@ async def create(services: Services, caller: Administrator, body: KeyRequest) ->
         body.name,
         scopes,
         lives=body.lives,
+        not_after=None if caller.is_operator or caller.key is None else caller.until,
         requests_per_minute=requests_per_minute,
         by=Actor.of(caller),
     )
