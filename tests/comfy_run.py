@@ -113,6 +113,8 @@ async def run_a_job(contract: Contract) -> None:
         assert await ended.outputs[0].to_bytes() == CONTENT
         assert await ended.outputs[0].to_bytes(range=(1, 3)) == CONTENT[1:4]
         assert (await ended.get_workflow()).graph == GRAPH
+        later = await client.low.post_jobs(loading(ended.outputs[0].id))
+        assert later.status.value == "queued", "an output is an asset, in graphs too"
         listed = [each.id async for each in client.sdk.list_jobs(metadata={"a": "b"})]
         assert listed == [job.id]
         stopped = await client.sdk.submit(Workflow(GRAPH))

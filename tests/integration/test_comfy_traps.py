@@ -18,7 +18,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from comfyq.adapters.encryption.aes_gcm import AesGcm
-from comfyq.domain.errors import DomainError, RateLimited
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import AssetNotFound, DomainError, RateLimited
+from comfyq.domain.files.asset import AssetId
+from comfyq.domain.files.output import Output
+from comfyq.domain.job import JobId
 from comfyq.edges.api import app as api_app
 from comfyq.edges.api import problems
 from comfyq.edges.comfy_v2 import asset_views, events, forms
@@ -27,6 +31,7 @@ from comfyq.edges.comfy_v2.routes import assets, jobs
 from comfyq.edges.comfy_v2.workflows import workflow_of
 from comfyq.records import jobs as job_records
 from comfyq.services.files import asset_uses, uploads
+from comfyq.services.files.job_outputs import JobOutputs
 from comfyq.services.jobs import submission
 from comfyq.wire.comfy_v2 import errors
 from comfyq.wire.comfy_v2.assets import StoredAssetView
@@ -228,6 +233,10 @@ def the_partner_key_is_shown(patched: Patch) -> None:
     patched.setattr(jobs, "workflow_of", shown)
 
 
+async def no_output(_: JobOutputs, tenant: TenantId, asset_id: AssetId, *, by: JobId) -> Output:
+    raise AssetNotFound(f"there is no asset {asset_id}")
+
+
 ENDED = {"succeeded": "running", "canceled": "canceling"}
 TRAPS: Mapping[run.Part, Mapping[str, Trap]] = {
     run.run_a_job: {
@@ -250,6 +259,7 @@ TRAPS: Mapping[run.Part, Mapping[str, Trap]] = {
         "an end that is told before it is stored": changed(
             lambda name, status: ENDED.get(status, status), "status", of=[jobs]
         ),
+        "an output that is no asset in a graph": replaced(JobOutputs, "use", no_output),
         "a partner key that is shown": the_partner_key_is_shown,
         "a partner key that is kept": replaced(
             job_records, "without_partner_key", lambda job: (job, [])
