@@ -84,10 +84,11 @@ def test_a_lock_has_the_hash_of_the_commits_files_and_the_recipe_pins_both(autho
     assert author.run("dockerfile", "two", "one").stdout == text
     steps = [
         "FROM ${BASE}",
+        ">>/opt/comfyq/extra_model_paths.yaml",
         f"git remote add origin {alpha.repository}",
         f"git fetch --quiet --depth 1 origin {first}",
         alpha.sha256,
-        "--requirement /opt/ComfyUI/custom_nodes/ComfyUI-Alpha/requirements.txt",
+        "--requirement /opt/comfyq/custom_nodes/ComfyUI-Alpha/requirements.txt",
         second.sha256,
         f"'node {alpha.repository} {first}'",
         "ENV COMFYQ_ENVIRONMENT_FILE=",
@@ -106,14 +107,18 @@ def test_the_recipes_own_commands_take_the_locked_files_and_no_others(author: Au
     text = author.run("dockerfile").stdout
     fetch = text.partition("\nRUN git init")[2].partition("\nRUN ")[0]
     target = author.home / "built"
-    script = "git init" + fetch.replace("/opt/ComfyUI/custom_nodes", str(target))
+    paths = text.partition("RUN install ")[2].partition("\n\n")[0]
+    script = f"install {paths}\ngit init{fetch}"
+    script = script.replace("/opt/comfyq", str(target))
     subprocess.run(["sh", "-ec", script], check=True, capture_output=True)
-    assert (target / "ComfyUI-Alpha/__init__.py").read_text() == "# ComfyUI-Alpha\n"
+    assert (target / "custom_nodes/ComfyUI-Alpha/__init__.py").read_text() == "# ComfyUI-Alpha\n"
+    named = yaml.safe_load((target / "extra_model_paths.yaml").read_text())["comfyq_nodes"]
+    assert named == {"base_path": str(target), "custom_nodes": "custom_nodes"}
     shutil.rmtree(target)
     [entry] = read_lock(author.lock_of("one"))
     wrong = script.replace(entry.sha256, "0" * 64)
     assert subprocess.run(["sh", "-ec", wrong], capture_output=True).returncode != 0
-    assert not (target / "ComfyUI-Alpha/__init__.py").exists()
+    assert not (target / "custom_nodes/ComfyUI-Alpha/__init__.py").exists()
 
 
 def test_what_cannot_be_locked_is_told_and_the_others_are_locked(author: Author) -> None:

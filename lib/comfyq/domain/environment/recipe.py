@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from comfyq.domain.environment.lock import LockedNodes
 
-CUSTOM_NODES = "/opt/ComfyUI/custom_nodes"
+CUSTOM_NODES = "/opt/comfyq/custom_nodes"  # ComfyUI's user cannot write there
 PIP = "/opt/comfyui/bin/pip"
 DESCRIPTION = "/opt/comfyq/environment.txt"
 BASE = "comfyq-worker"
@@ -20,6 +20,12 @@ HEAD = """\
 # names is as they pin it; versions of torch and its companions stay those of the image below.
 ARG BASE={base}
 FROM ${{BASE}}
+"""
+FOLDER = f"""
+# ComfyUI runs with a base directory of its own: it finds these by its file of paths.
+RUN install --directory {CUSTOM_NODES} \\
+ && printf 'comfyq_nodes:\\n  base_path: /opt/comfyq\\n  custom_nodes: custom_nodes\\n' \\
+      >>/opt/comfyq/extra_model_paths.yaml
 """
 FETCH = """
 # {folder}
@@ -67,7 +73,7 @@ def dockerfile(workflows: Iterable[str], nodes: Iterable[LockedNodes], *, base: 
         )
         for each in ordered
     ]
-    return head + "".join(layers) + _end(ordered)
+    return head + FOLDER + "".join(layers) + _end(ordered)
 
 
 def _end(nodes: Sequence[LockedNodes]) -> str:
