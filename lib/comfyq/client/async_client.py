@@ -174,6 +174,16 @@ class AsyncClient:
         )
         return Asset.read(await self._driver.run(flow))
 
+    def assets(self, *, limit: int | None = None) -> AsyncGenerator[Asset, None]:
+        """Yield your stored files, newest first, page by page."""
+        flow = listed(self._sender, calls.assets, "assets", [], limit, self._sender.deadline(None))
+        return self._driver.emitted(flow, Asset.read)
+
+    async def delete_asset(self, asset_id: str) -> None:
+        """Delete a stored file; Conflict while a job needs it."""
+        flow = self._sender.answer(calls.delete_asset(asset_id), self._sender.deadline(None))
+        await self._driver.run(flow)
+
     async def workflows(self) -> Sequence[WorkflowSummary]:
         """Return the workflows, the broken ones among them."""
         told = await self.call(calls.workflows())

@@ -196,6 +196,22 @@ class Client:
         )
         return Asset.read(self._driver.run(flow))
 
+    def assets(self, *, limit: int | None = None) -> Generator[Asset, None, None]:
+        """Yield your stored files, newest first, page by page.
+
+        >>> client.upload(b"a picture, say", filename="fox.png").size
+        14
+        >>> [file.filename for file in client.assets(limit=1)]
+        ['fox.png']
+        """
+        flow = listed(self._sender, calls.assets, "assets", [], limit, self._sender.deadline(None))
+        return self._driver.emitted(flow, Asset.read)
+
+    def delete_asset(self, asset_id: str) -> None:
+        """Delete a stored file; Conflict while a job needs it."""
+        flow = self._sender.answer(calls.delete_asset(asset_id), self._sender.deadline(None))
+        self._driver.run(flow)
+
     def workflows(self) -> Sequence[WorkflowSummary]:
         """Return the workflows, the broken ones among them.
 
