@@ -50,6 +50,12 @@ class Machine:
                 await anyio.sleep(0.02)
         return stats
 
+    async def shows(self, *, family: str | None) -> None:
+        """Wait until the worker tells which models are loaded."""
+        with anyio.fail_after(20):
+            while (await self.services.workers.live())[0].family != family:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -110,14 +116,13 @@ async def test_models_are_unloaded_once_where_nothing_was_run_for_long(folder: P
     for name in ("sd15", "sdxl"):
         shutil.rmtree(folder / name)
     with logged() as lines:
-        async with machine(folder, unload_idle_s=0.3) as here:
+        async with machine(folder, unload_idle_s=0.8, beat_s=0.05) as here:
             await here.until(lambda stats: stats["models_unloaded"] == 1)  # of a former process
             request = Request(workflow="flux-dev", values={"prompt": "a fox", "steps": 2})
             job = (await here.services.submission.submit(OWNER, request)).job
+            await here.shows(family="flux1-dev")
             stats = await here.until(lambda stats: stats["models_unloaded"] > 1)
             assert stats["models_unloaded"] == 2
             assert (await here.services.records.get(job.id)).status is JobStatus.SUCCEEDED
-            with anyio.fail_after(20):
-                while (await here.services.workers.live())[0].family:  # noqa: ASYNC110
-                    await anyio.sleep(0.02)
+            await here.shows(family=None)
     assert sum(line["event"] == "models_unloaded" for line in lines) == 2
