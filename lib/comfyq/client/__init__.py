@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ServerFailed,
         TimedOut,
         Unauthenticated,
+        UnexpectedAnswer,
     )
     from comfyq.client.jobs import Batch, Job, Result
     from comfyq.client.models.jobs import (
@@ -99,6 +100,7 @@ __all__ = [
     "Story",
     "TimedOut",
     "Unauthenticated",
+    "UnexpectedAnswer",
     "Webhook",
     "Worker",
     "Workflow",
@@ -132,6 +134,7 @@ _MODULES: Mapping[str, Sequence[str]] = {
         "ServerFailed",
         "TimedOut",
         "Unauthenticated",
+        "UnexpectedAnswer",
     ),
     "jobs": (
         "Batch",

@@ -7,9 +7,24 @@ from urllib.parse import quote
 
 from comfyq.client.errors import BadValue
 from comfyq.client.messages import Request
+from comfyq.client.shapes import (
+    API_KEY,
+    ASSET,
+    BATCH,
+    BATCH_WITH_ITEMS,
+    HEALTH,
+    JOB,
+    NEW_KEY,
+    OBJECT,
+    OFFER,
+    QUOTA,
+    REDRIVEN,
+    STORED,
+    SUMMARY,
+    WORKFLOW,
+    page_of,
+)
 
-JOB = ("id", "status")
-BATCH = ("batch_id",)
 MAX_HELD_S = 20  # for so long a server holds a request back until its job has ended
 SLASHES = frozenset("/\\")  # in an id: it would name another resource
 SILENCE_S = 45.0  # of a stream; servers say every 15 s that they are there
@@ -32,7 +47,7 @@ def job(job_id: str, *, wait_s: int = 0) -> Request:
 
 
 def jobs(query: Sequence[tuple[str, str]]) -> Request:
-    return Request(method="GET", target="/generate", query=query, expects=("jobs",))
+    return Request(method="GET", target="/generate", query=query, expects=page_of("jobs", JOB))
 
 
 def outputs(job_id: str, *, start: int) -> Request:
@@ -40,7 +55,7 @@ def outputs(job_id: str, *, start: int) -> Request:
         method="GET",
         target=f"{_job(job_id)}/outputs",
         query=[("start", str(start))],
-        expects=("outputs",),
+        expects=page_of("outputs", OBJECT),
     )
 
 
@@ -49,7 +64,9 @@ def story(job_id: str) -> Request:
 
 
 def deliveries(job_id: str) -> Request:
-    return Request(method="GET", target=f"{_job(job_id)}/deliveries", expects=("deliveries",))
+    return Request(
+        method="GET", target=f"{_job(job_id)}/deliveries", expects=page_of("deliveries", OBJECT)
+    )
 
 
 def cancel(job_id: str) -> Request:
@@ -77,7 +94,7 @@ def submit_batch(body: Any, *, key: str) -> Request:
 
 def batch(batch_id: str, *, items: bool = False, wait_s: int = 0) -> Request:
     query = [("items", "true")] if items else []
-    expects = (*BATCH, "items") if items else BATCH
+    expects = BATCH_WITH_ITEMS if items else BATCH
     return Request(
         method="GET",
         target=_batch(batch_id),
@@ -88,7 +105,9 @@ def batch(batch_id: str, *, items: bool = False, wait_s: int = 0) -> Request:
 
 
 def batches(query: Sequence[tuple[str, str]]) -> Request:
-    return Request(method="GET", target="/generate/batch", query=query, expects=("batches",))
+    return Request(
+        method="GET", target="/generate/batch", query=query, expects=page_of("batches", BATCH)
+    )
 
 
 def cancel_batch(batch_id: str) -> Request:
@@ -114,7 +133,7 @@ def store(content: Path | bytes, *, filename: str, content_type: str) -> Request
         query=[("filename", filename)],
         headers={"Content-Type": content_type},
         content=content,
-        expects=("source",),
+        expects=STORED,
     )
 
 
@@ -124,18 +143,18 @@ def offer_upload(announced: Mapping[str, Any]) -> Request:
         method="POST",
         target="/assets/uploads",
         json=dict(announced),
-        expects=("id", "method", "url", "headers"),
+        expects=OFFER,
     )
 
 
 def complete_upload(upload_id: str) -> Request:
     return Request(
-        method="POST", target=f"/assets/uploads/{_part(upload_id)}/complete", expects=("source",)
+        method="POST", target=f"/assets/uploads/{_part(upload_id)}/complete", expects=STORED
     )
 
 
 def assets(query: Sequence[tuple[str, str]]) -> Request:
-    return Request(method="GET", target="/assets", query=query, expects=("assets",))
+    return Request(method="GET", target="/assets", query=query, expects=page_of("assets", ASSET))
 
 
 def delete_asset(asset_id: str) -> Request:
@@ -143,32 +162,34 @@ def delete_asset(asset_id: str) -> Request:
 
 
 def workflows() -> Request:
-    return Request(method="GET", target="/workflows", expects=("workflows",))
+    return Request(method="GET", target="/workflows", expects=page_of("workflows", SUMMARY))
 
 
 def workflow(name: str) -> Request:
-    return Request(method="GET", target=f"/workflows/{_part(name)}", expects=("parameters",))
+    return Request(method="GET", target=f"/workflows/{_part(name)}", expects=WORKFLOW)
 
 
 def workers() -> Request:
-    return Request(method="GET", target="/workers", expects=("workers",))
+    return Request(method="GET", target="/workers", expects=page_of("workers", OBJECT))
 
 
 def health() -> Request:
-    return Request(method="GET", target="/health", expects=("status",))
+    return Request(method="GET", target="/health", expects=HEALTH)
 
 
 def quota() -> Request:
-    return Request(method="GET", target="/quota")
+    return Request(method="GET", target="/quota", expects=QUOTA)
 
 
 def keys() -> Request:
-    return Request(method="GET", target="/keys", expects=("keys",))
+    return Request(method="GET", target="/keys", expects=page_of("keys", API_KEY))
 
 
 def create_key(body: Mapping[str, Any]) -> Request:
     """It is not sent twice: whose answer was lost has made a key that nobody knows."""
-    return Request(method="POST", target="/keys", json=dict(body), repeatable=False)
+    return Request(
+        method="POST", target="/keys", json=dict(body), repeatable=False, expects=NEW_KEY
+    )
 
 
 def revoke_key(key_id: str) -> Request:
@@ -176,7 +197,7 @@ def revoke_key(key_id: str) -> Request:
 
 
 def dead_letters(query: Sequence[tuple[str, str]]) -> Request:
-    return Request(method="GET", target="/dead", query=query, expects=("letters",))
+    return Request(method="GET", target="/dead", query=query, expects=page_of("letters", OBJECT))
 
 
 def dead_letter(letter_id: str) -> Request:
@@ -184,7 +205,12 @@ def dead_letter(letter_id: str) -> Request:
 
 
 def redrive(letter_id: str) -> Request:
-    return Request(method="POST", target=f"/dead/{_part(letter_id)}/redrive", repeatable=False)
+    return Request(
+        method="POST",
+        target=f"/dead/{_part(letter_id)}/redrive",
+        repeatable=False,
+        expects=REDRIVEN,
+    )
 
 
 def link(url: str, *, offset: int = 0) -> Request:

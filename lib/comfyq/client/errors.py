@@ -2,6 +2,7 @@
 
 ComfyqError
   + NotReached         nobody, or no comfyq, answers at the URL
+    - UnexpectedAnswer what answers is no comfyq, or one that speaks otherwise
     - BrokenDownload   a file did not arrive as its job announced it
   + TimedOut           the time that was given is over; a TimeoutError too
   + JobFailed          a job that was waited for has no results
@@ -39,6 +40,13 @@ class NotReached(ComfyqError):
         super().__init__(message)
         self.unsent = unsent  # no server can have seen the request
         self.is_hopeless = is_hopeless  # the request itself cannot be sent, now or later
+
+
+class UnexpectedAnswer(NotReached):
+    """What answers is no comfyq, or its JSON is not what this client reads."""
+
+    def __init__(self, url: str, fault: str) -> None:
+        super().__init__(f"the server at {url} answers otherwise than this client expects: {fault}")
 
 
 class BrokenDownload(NotReached):

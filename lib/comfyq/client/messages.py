@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from comfyq.client.shapes import OBJECT, Shape
+
 Json = dict[str, Any]
 
 ENDS = frozenset({"completed", "failed", "canceled"})  # statuses of jobs
@@ -24,7 +26,7 @@ class Request:
     content: Path | bytes | None = None  # the body, instead of ``json``
     repeatable: bool = True  # sent twice, it does what it does once
     read_s: float = READ_S  # the longest silence of an answer
-    expects: Sequence[str] = ()  # fields that the JSON of every answer of comfyq has
+    expects: Shape = OBJECT  # of the JSON of every answer of comfyq
 
     @property
     def is_link(self) -> bool:

@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,9 +14,11 @@ from comfyq.client.errors import (
     NotReached,
     RateLimited,
     TimedOut,
+    UnexpectedAnswer,
     error_of,
 )
 from comfyq.client.messages import Answer, Json, Request, json_of
+from comfyq.client.shapes import OBJECT, Shape, fault_of
 
 PASSING = frozenset({502, 503, 504})  # a server that cannot do it now
 NO_PLACE = "too-many-streams"
@@ -139,12 +141,9 @@ def next_of_stream() -> Flow[bytes | None]:
     return read
 
 
-def object_of(answer: Answer, expects: Sequence[str] = ()) -> Json:
-    """Return the JSON object of an answer, which has the fields that are expected.
-
-    NotReached: it is none, or another one, so no comfyq answers.
-    """
+def object_of(answer: Answer, expects: Shape = OBJECT) -> Json:
+    """Return the JSON object of an answer; raises UnexpectedAnswer if it has another shape."""
     value = json_of(answer.content)
-    if not (isinstance(value, dict) and value.keys() >= set(expects)):
-        raise NotReached(f"{answer.url} answers, but it is not comfyq")
-    return value
+    if fault := fault_of(value, expects):
+        raise UnexpectedAnswer(answer.url.partition("?")[0], fault)
+    return dict(value)

@@ -82,3 +82,24 @@ def test_a_batch_is_as_large_as_it_may_be_and_keeps_its_rows_apart(visit: Visit)
     expect(page.get_by_role("heading", name="Batch of 3")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".row-name")).to_have_count(3, timeout=WAIT_MS)
     expect(page.get_by_text("3 completed")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_an_address_with_no_id_asks_nothing_odd_of_the_api(visit: Visit) -> None:
+    page = visit.page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    nowhere = page.get_by_role("heading", name="There is no such page")
+    for there in (
+        "job/../../keys",
+        "job/..%2F..%2Fkeys",
+        "job",
+        "batch/%3Fa",
+        "compare/a",
+        "create/..",
+    ):
+        visit.open("queue")
+        expect(page.get_by_role("heading", name="Queue", exact=True)).to_be_visible(timeout=WAIT_MS)
+        visit.open(there)
+        expect(nowhere).to_be_visible(timeout=WAIT_MS)
+    odd = [url for url in asked if url.endswith(("/keys", "/generate/", "/workflows/"))]
+    assert odd == []

@@ -152,7 +152,7 @@ def test_texts_of_others_do_not_steer_the_terminal(api: FakeApi, tmp_path: Path)
     job = api.job(status="failed", error=STEERING, warnings=[STEERING], labels={"a": STEERING})
     api.answer(f"/generate/{JOB}", job)
     api.answer("/generate", {"jobs": [job], "next_cursor": STEERING})
-    share = {"used": 0, "limit": STEERING}
+    share = {"used": 0, "limit": 1}
     day = {"limit": None}
     used = {"jobs_per_day": day, "waiting_jobs": share, "stored_bytes": share}
     api.answer("/quota", {"tenant": STEERING, "requests": [], **used})

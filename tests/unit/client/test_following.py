@@ -33,9 +33,9 @@ def shown(seq: int, status: str = "running", **fields: Any) -> Scripted:
 
 def test_frames_are_pushed_and_the_ended_job_comes_with_the_last_one() -> None:
     pushed = streamed(frame(1, "queued"), frame(2), frame(3, "completed"))
-    script = Script([pushed, shown(3, "completed", outputs=["some"])])
+    script = Script([pushed, shown(3, "completed", outputs=[{"index": 0}])])
     assert followed(script) == [(1, "queued"), (2, "running"), (3, "completed")]
-    assert [job and job["outputs"] for _, job in script.emitted] == [None, None, ["some"]]
+    assert [job and job["outputs"] for _, job in script.emitted] == [None, None, [{"index": 0}]]
 
 
 def test_a_stream_that_broke_goes_on_behind_what_was_seen() -> None:

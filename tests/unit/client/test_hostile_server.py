@@ -16,6 +16,7 @@ from comfyq.client import (
     Client,
     NotReached,
     Patience,
+    UnexpectedAnswer,
 )
 from tests.cells import Cells
 from tests.fake_api import fake_api
@@ -90,7 +91,6 @@ def test_an_output_that_is_none_is_not_fetched(tmp_path: Path) -> None:
         "size": output(size="12"),
         "hash": output(blake3=None),
         "no name": {name: value for name, value in output().items() if name != "filename"},
-        "text": "a.png",
     }
     told = {name: job(each) for name, each in outputs.items()}
     told["id"] = job(output(), id="../../a")
@@ -132,6 +132,38 @@ def test_a_batchs_request_is_read_without_what_is_null() -> None:
     assert first.job is not None
     assert (first.job.id, first.error, second.job) == ("a", None, None)
     assert second.error is not None
+
+
+LIES: dict[str, tuple[Any, str]] = {
+    "a list": ([], "no JSON object"),
+    "no status": ({"id": "a"}, "`status` is missing"),
+    "null": ({**job(), "id": None}, "`id` is missing"),
+    "number": ({**job(), "id": 7}, "`id` is a number, where text belongs"),
+    "outputs": ({**job(), "outputs": 3}, "`outputs` is a number, where a list belongs"),
+    "output": (job("a.png"), "`outputs.0` is text, where an object belongs"),  # type: ignore[arg-type]
+    "progress": (job(progress="x"), "`progress` is text, where a number belongs"),
+    "huge": (job(progress=10**400), "`progress` is a number that is none"),
+    "labels": (job(labels=[1]), "`labels` is a list, where an object belongs"),
+    "warnings": (job(warnings=[1]), "`warnings.0` is a number, where text belongs"),
+    "urls": (job(urls={"self": 1}), "`urls.self` is a number"),
+}
+
+
+def test_a_lying_server_is_told_as_one_and_where_it_lies() -> None:
+    with Cells() as cells:
+        for name, (told, fault) in LIES.items():
+            with cells.cell(name), pytest.raises(UnexpectedAnswer) as told_as:
+                Server(told).client().job("a")
+            text = str(told_as.value)
+            with cells.cell(f"{name}: words"):
+                assert f"the server at {URL}/generate/a answers otherwise than" in text
+                assert fault in text
+        with cells.cell("nested"), pytest.raises(UnexpectedAnswer, match=r"items\.0\.job\.status"):
+            Server({"batch_id": "b", "items": [{"index": 0, "job": {"id": "a"}}]}).client().batch(
+                "b"
+            )
+        with cells.cell("list"), pytest.raises(UnexpectedAnswer, match=r"jobs\.0"):
+            list(Server({"jobs": ["a"]}).client().jobs())
 
 
 def test_a_list_without_an_end_ends() -> None:
@@ -220,10 +252,10 @@ def test_garbage_is_an_error_of_the_client_whatever_is_asked(content: bytes) -> 
 @pytest.mark.parametrize("outputs", [5, "none", [3], [{"index": "x"}], {"a": 1}])
 async def test_outputs_that_are_none_are_the_servers_fault(outputs: Any, tmp_path: Path) -> None:
     server = Server({"id": "a", "status": "completed", "outputs": outputs})
-    with pytest.raises(BrokenDownload, match="lists an output that is none"):
+    with pytest.raises(NotReached, match=r"lists an output that is none|`outputs(\.0)?` is "):
         server.client().job("a").download(tmp_path)
     more = Server(job(output(), more_outputs="/more"))
-    told = f"{URL}/generate/a/outputs.* answers otherwise than this client reads it"
+    told = f"{URL}/generate/a/outputs answers otherwise than this client expects: `outputs` is a n"
     more.more = {"outputs": 5}
     with pytest.raises(NotReached, match=told):
         more.client().job("a").download(tmp_path)

@@ -450,3 +450,19 @@ async def test_nobody_is_told_while_nothing_changes() -> None:
         await client.list_tools()
         await asyncio.wait_for(api.read_often.wait(), 10)
     assert told_of == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_names_of_any_length_are_not_repeated_whole(era: str) -> None:
+    long = "x" * 200_000
+    many = {f"{long}{number}": 1 for number in range(9)}
+    async with client_of(MemoryApi(views=[view()]), era=era) as client:
+        calls: list[tuple[str, dict[str, Any]]] = [
+            (long, {}),
+            ("sd15", many),
+            ("list_jobs", many),
+        ]
+        for tool, arguments in calls:
+            result = await client.call_tool(tool, arguments)
+            assert result.is_error
+            assert 0 < len(told(result)) < 2_000, tool[:20]

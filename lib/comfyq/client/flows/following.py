@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from comfyq.client import calls
 from comfyq.client.effects import Emit, Flow, each_emitted, work
-from comfyq.client.errors import ApiError, NotReached
+from comfyq.client.errors import ApiError, NotReached, UnexpectedAnswer
 from comfyq.client.messages import ENDS, Json, Request, json_of
 from comfyq.client.sender import NO_PLACE, Deadline, Patience, Sender, next_of_stream, object_of
+from comfyq.client.shapes import FRAME, fault_of
 
 LOOK = Patience(pause_s=0.5, longest_pause_s=3)  # between two looks at what is not pushed
 NOT_SERVED = 501
@@ -194,15 +195,21 @@ class _Following:
             raise
         if answer.status == SEEN_ALL:
             return True
+        yield from self._read()
+        return True
+
+    def _read(self) -> Flow[None]:
+        """Emit what the opened stream tells, until the end or the stream's."""
         try:
             while not self._ended and (data := (yield from next_of_stream())) is not None:
                 if isinstance(frame := json_of(data), dict):
                     yield from self._news(frame)
                 if not self._ended:
                     self._deadline.check(f"{self._target.name} has not ended")
+        except UnexpectedAnswer:  # the next stream would tell the same
+            raise
         except NotReached:  # it broke
             self._deadline.check(f"{self._target.name} has not ended")
-        return True
 
     def _asked(self) -> Flow[Json]:
         state = yield from self._sender.json(self._target.ask, self._deadline)
@@ -234,6 +241,8 @@ class _Following:
             return
         if "seq" not in frame:
             return  # of a kind that this client does not know
+        if fault := fault_of(frame, FRAME):
+            raise UnexpectedAnswer(self._target.name, fault)
         order = self._target.order(frame)
         waits = (frame.get("waits_for"), frame.get("queue_position"))
         is_end = self._target.is_end(frame)

@@ -25,6 +25,7 @@ from comfyq.mcp.tools.job_tools import (
 from comfyq.mcp.tools.workflow_tools import workflow_of
 
 SHOWN_NAMES = 5  # of those that a tool does not take
+SHOWN_CHARS = 100  # of a name that somebody made up: it is repeated to nobody at any length
 SENTENCES = {"missing": "is missing", "extra_forbidden": "is not known here; leave it out"}
 BEGINNING = re.compile("^(Input|String) should ")  # of what pydantic says
 GRAPH = "graph"  # the workflow of jobs whose client sent a graph of its own
@@ -48,6 +49,8 @@ class ToolCalls:
         try:
             if tool in JOB_TOOLS:
                 return await self._own(_checked(tool, values))
+            if len(tool) > SHOWN_CHARS:
+                raise BadArguments(f"there is no tool {_short(tool)}")
             return await self._run(workflow_of(tool), values)
         except NotFound as error:
             return refused(error if tool in JOB_TOOLS else _no_tool(tool, error))
@@ -86,7 +89,7 @@ class ToolCalls:
         some of it, as `webhook_url`: a text that leads a model astray could send results away."""
         takes = (await self._api.workflow(workflow))["parameters"]["properties"]
         if others := [name for name in values if name not in takes]:
-            more = ", ".join(map(repr, others[:SHOWN_NAMES]))
+            more = ", ".join(repr(_short(name)) for name in others[:SHOWN_NAMES])
             raise BadArguments(f"this tool takes no {more}; it takes {', '.join(takes)}")
 
     async def _list_workflows(self) -> types.CallToolResult:
@@ -147,9 +150,14 @@ def _checked(tool: str, values: Mapping[str, Any]) -> Arguments:
         return JOB_TOOLS[tool].takes.model_validate(values)
     except ValidationError as invalid:
         faults = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {_told(each)}" for each in invalid.errors()
+            f"{_short('.'.join(map(str, each['loc'])))}: {_told(each)}"
+            for each in invalid.errors()[:SHOWN_NAMES]
         )
         raise BadArguments(f"{tool} was called wrongly: {faults}") from None
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= SHOWN_CHARS else f"{name[:SHOWN_CHARS]}…"
 
 
 def _told(fault: Mapping[str, Any]) -> str:

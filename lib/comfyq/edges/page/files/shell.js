@@ -32,6 +32,10 @@ const VIEWS = {
   keys: KeysView,
 };
 
+/** How many ids the addresses of views tell. */
+const IDS = /** @type {Record<string, number>} */ ({ job: 1, batch: 1, compare: 2 });
+const ID = /^[\w-]+$/; // what is none would lead to another place of the API
+
 const PLACES = [
   ["create", "Create"],
   ["queue", "Queue"],
@@ -45,7 +49,7 @@ export function Shell() {
 }
 
 function Frame() {
-  const { view } = route.value;
+  const { view, parts } = route.value;
   const shown = useRef(view);
   useEffect(() => {
     if (shown.current === view) return;
@@ -53,7 +57,7 @@ function Frame() {
     scrollTo(0, 0);
     document.getElementById("main")?.focus({ preventScroll: true }); // to read on from there
   }, [view]);
-  const View = VIEWS[view] ?? Nowhere;
+  const View = (isPlace(view, parts) && VIEWS[view]) || Nowhere;
   return html`
     <a class="skip" href="#main" onClick=${toMain}>Skip to the content</a>
     <${Navigation} view=${view} />
@@ -65,6 +69,17 @@ function Frame() {
     ${windows.value === 0 && html`<${Toasts} />`}
     <p class="sr" role="status">${news.value}</p>
   `;
+}
+
+/**
+ * Whether an address can lead anywhere; whether there is what it names, the API knows.
+ * @param {string} view
+ * @param {string[]} parts
+ */
+function isPlace(view, parts) {
+  const ids = IDS[view];
+  if (ids !== undefined) return parts.length === ids && parts.every((part) => ID.test(part));
+  return !parts.some((part) => part === "." || part === "..");
 }
 
 /** @param {Event} event */
