@@ -14,6 +14,7 @@ from tests.issuer import AUDIENCE, WELL_KNOWN, Answer, Issuer
 CLIENT = "comfyq page"
 AUTHORIZE = "/authorize"
 TOKEN = "/token"
+REVOKE = "/revoke"
 OPAQUE = "an access token that says nothing"
 
 
@@ -31,6 +32,7 @@ class CodeIssuer(Issuer):
         self.gives_refresh = False
         self.refresh = ""  # the refresh token that is good: each is so once (RFC 9700, 4.14.2)
         self.refreshed = 0  # times that one was taken
+        self.revoked: list[Mapping[str, str]] = []  # forms by which tokens were given up
         self.sent: list[str] = []  # tokens
         self.begun: list[Mapping[str, str]] = []  # what each sign-in has asked
         self.code = ""  # the last one
@@ -49,6 +51,7 @@ class CodeIssuer(Issuer):
         if path != WELL_KNOWN:
             return document
         ends = {"authorization_endpoint": AUTHORIZE, "token_endpoint": TOKEN}
+        ends |= {"revocation_endpoint": REVOKE}
         return {**document, **{name: self.url + end for name, end in ends.items()}}
 
     def answer(self, path: str, body: bytes | None) -> Answer:
@@ -57,8 +60,16 @@ class CodeIssuer(Issuer):
         if path == TOKEN and body is not None:
             status, said = self._tokens(dict(parse_qsl(body.decode())))
             return status, {"Access-Control-Allow-Origin": "*"}, json.dumps(said).encode()
+        if path == REVOKE and body is not None:
+            self.revoked.append(dict(parse_qsl(body.decode())))
+            return 200, {"Access-Control-Allow-Origin": "*"}, b""
         status, headers, content = super().answer(path, body)
         return status, {**headers, "Access-Control-Allow-Origin": "*"}, content
+
+    def has_revoked(self, token: str) -> bool:
+        """Tell whether the page's client has given a refresh token up."""
+        form = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT}
+        return form in self.revoked
 
     def _authorize(self, asked: Mapping[str, str]) -> Answer:
         known = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, Request, expect
 from tests.e2e.page.code_issuer import TOKEN, CodeIssuer
 from tests.e2e.page.visit import WAIT_MS, Visit
 from tests.issuer import AUDIENCE, serving
+from tests.model_hub import wait_for
 from tests.processes import Process, Processes
 
 pytestmark = pytest.mark.browser
@@ -196,6 +198,7 @@ def test_a_token_is_renewed_as_long_as_the_issuer_does(visit: Visit, issuer: Cod
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("button", name="Sign in at")).to_be_visible(timeout=WAIT_MS)
         assert page.evaluate("sessionStorage.length") == 0
+        wait_for(partial(issuer.has_revoked, issuer.refresh))
 
     # what the issuer renews no more, or by what the server does not take, is signed in anew
     issuer.has_api_tokens = False

@@ -9,9 +9,9 @@ import { replaceBy } from "./route.js";
 import { keepKey, key } from "./session.js";
 
 /** @typedef {{ issuer: string, client: string, scope: string }} Issuer */
-/** @typedef {{ state: string, nonce: string, verifier: string, endpoint: string, hash: string }} Begun */
+/** @typedef {{ state: string, nonce: string, verifier: string, endpoint: string, revocation: string, hash: string }} Begun */
 /** @typedef {"access_token" | "id_token"} Kind of what the server is shown */
-/** @typedef {{ token: string, endpoint: string, issuer: string, client: string, kind: Kind }} Refresh */
+/** @typedef {{ token: string, endpoint: string, revocation: string, issuer: string, client: string, kind: Kind }} Refresh */
 
 const KEPT = "comfyq.sign-in"; // on the way to the issuer and back
 const WELL_KNOWN = "/.well-known/openid-configuration";
@@ -40,7 +40,14 @@ export async function leaveFor(at) {
   const about = await described(at);
   const verifier = newName() + newName();
   /** @type {Begun} */
-  const begun = { state: newName(), nonce: newName(), verifier, endpoint: about.token_endpoint, hash: location.hash };
+  const begun = {
+    state: newName(),
+    nonce: newName(),
+    verifier,
+    endpoint: about.token_endpoint,
+    revocation: isAt(at, about.revocation_endpoint) ? about.revocation_endpoint : "",
+    hash: location.hash,
+  };
   keep(KEPT, JSON.stringify(begun));
   if (!kept(KEPT)) throw failed("The browser keeps nothing for this page, which would not know its sign-in again. Paste a token instead.");
   const to = new URL(about.authorization_endpoint);
@@ -77,7 +84,7 @@ export async function comeBackFrom(from) {
   try {
     if (!isOurs) throw failed("That sign-in was not begun in this tab. Begin it here.");
     keep(KEPT, ""); // what a stranger's link brings ends no sign-in that goes on
-    await letIn(from, begun.endpoint, await tokensFor(from, begun, sent));
+    await letIn(from, begun, await tokensFor(from, begun, sent));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     trouble.value = error.message;
@@ -111,10 +118,10 @@ async function tokensFor(from, begun, sent) {
 /**
  * Go on with the first token that the server takes.
  * @param {Issuer} from
- * @param {string} endpoint
+ * @param {Begun} begun
  * @param {Record<string, unknown>} said
  */
-async function letIn(from, endpoint, said) {
+async function letIn(from, { endpoint, revocation }, said) {
   let refused = failed("The server takes no token of this issuer.");
   for (const kind of KINDS) {
     const token = said[kind];
@@ -123,7 +130,7 @@ async function letIn(from, endpoint, said) {
       await ask("GET", "quota", { key: token });
       const { issuer: name, client } = from;
       /** @type {Refresh | null} */
-      const by = typeof said.refresh_token === "string" ? { token: said.refresh_token, endpoint, issuer: name, client, kind } : null;
+      const by = typeof said.refresh_token === "string" ? { token: said.refresh_token, endpoint, revocation, issuer: name, client, kind } : null;
       await keepKey(token, { isSameHolder: isOfOne(key.peek(), token), refreshBy: by ? JSON.stringify(by) : "" });
       return;
     } catch (error) {
@@ -150,12 +157,18 @@ export function isOfOne(one, other) {
  */
 async function described(at) {
   const about = await fetched(at.issuer.replace(/\/$/, "") + WELL_KNOWN);
-  const way = `${new URL(at.issuer).protocol}//`; // https, or http on one machine
   const places = [about.authorization_endpoint, about.token_endpoint];
-  if (about.issuer !== at.issuer || !places.every((each) => String(each).startsWith(way)))
+  if (about.issuer !== at.issuer || !places.every((each) => isAt(at, each)))
     throw failed(`What ${at.issuer} says about itself is not as OpenID Connect has it.`);
   return about;
 }
+
+/**
+ * Whether a place is asked as the issuer itself is: by https, or http on one machine.
+ * @param {Issuer} at
+ * @param {unknown} place
+ */
+const isAt = (at, place) => String(place).startsWith(`${new URL(at.issuer).protocol}//`);
 
 /**
  * @param {string} url

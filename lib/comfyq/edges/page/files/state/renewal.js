@@ -21,6 +21,7 @@ let timer;
 /** Begin to renew. */
 export function beginRenewal() {
   renewal.renew = renew;
+  renewal.revoke = revoke;
   effect(() => later(leftMs(key.value)));
 }
 
@@ -50,6 +51,17 @@ async function renewed() {
   if (isGood) await keepKey(token, { isSameHolder: true, refreshBy });
   else keepRefresh(""); // another person's, or none: that is for a sign-in
   return isGood;
+}
+
+/** Ask the issuer to take the refresh token no more (RFC 7009). Nobody waits for it: one who signs out is not kept. */
+function revoke() {
+  /** @type {Refresh | null} */
+  const by = JSON.parse(refresh || "null");
+  if (!by?.revocation) return;
+  const body = new URLSearchParams({ token: by.token, token_type_hint: "refresh_token", client_id: by.client });
+  // keepalive: it is sent though the page is loaded anew
+  const how = /** @type {const} */ ({ credentials: "omit", referrerPolicy: "no-referrer", redirect: "error", keepalive: true });
+  fetch(by.revocation, { ...how, method: "POST", body }).catch(() => {});
 }
 
 /** @param {number} ms until it is renewed ahead; none if there is nothing to renew it by */

@@ -16,8 +16,8 @@ export const key = signal(kept(KEPT));
 /** What brings another token in the place of the key when that has expired; empty: nothing does. */
 export let refresh = kept(KEPT_REFRESH);
 
-/** How the key is renewed, by whoever knows: `renew` tells whether it was. */
-export const renewal = { renew: async () => false };
+/** How the key is renewed, and what renews it given up, by whoever knows: `renew` tells whether it was. */
+export const renewal = { renew: async () => false, revoke: () => {} };
 
 /** Whether API keys let in: not where the issuer's tokens alone do. */
 export const takesKeys = !document.querySelector('meta[name="keys"][content="none"]');
@@ -74,6 +74,7 @@ export function keepRefresh(text) {
 
 /** Forget the key, and everything that was shown by it. */
 export function signOut() {
+  renewal.revoke();
   history.replaceState(null, "", location.pathname); // no view, which would keep things again
   forgetAll();
   location.reload();
