@@ -158,6 +158,8 @@ def assets(query: Sequence[tuple[str, str]]) -> Request:
 
 
 def delete_asset(asset_id: str) -> Request:
+    """``asset_id`` may be its source, too: ``asset:ID``."""
+    asset_id = asset_id.removeprefix("asset:")
     return Request(method="DELETE", target=f"/assets/{_part(asset_id)}", repeatable=False)
 
 

@@ -14,17 +14,19 @@ PAGE = 20
 LAST = frozenset({"META", "SPEC"})
 
 
-async def remove(table: Table, job: Job) -> None:
+async def remove(table: Table, job: Job) -> bool:
     """Delete a job and all its items, the job itself and its spec last.
 
     While the job is barred, no other of its id can be stored, as if the spec were there still: the
     message or batch that it came from may come again. Another deletion of it may run at the same
     time, and a job of the same id may be stored after that: such a job is left alone.
+
+    Returns whether this call has deleted it, and no other.
     """
     while (found := await table.get(meta_key(job.id))) is not None:
         stored = from_item(found)
         if stored.version < job.version or to_ms(stored.created_at) != to_ms(job.created_at):
-            return
+            return False
         page = await table.query("main", f"JOB#{job.id}", limit=PAGE)
         keys = [(item["pk"], item["sk"]) for item in page.items if item["sk"] not in LAST]
         rest = [Delete(key) for key in keys]
@@ -35,7 +37,8 @@ async def remove(table: Table, job: Job) -> None:
             await table.write(*rest, *_last(stored, stored.barred_until or job.barred_until))
         except ConditionFailed:
             continue  # it was changed or deleted meanwhile
-        return
+        return True
+    return False
 
 
 def _last(job: Job, barred_until: datetime | None) -> list[Write]:

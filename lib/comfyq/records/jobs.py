@@ -276,9 +276,9 @@ class JobRecords:
         page = await self._table.query("main", f"JOB#{job_id}", prefix="TRY#", limit=100)
         return [attempt_of(item) for item in page.items]
 
-    async def remove(self, job: Job) -> None:
+    async def remove(self, job: Job) -> bool:
         """Delete a job; no other of its id is stored while it is barred. See ``job_removal``."""
-        await remove(self._table, job)
+        return await remove(self._table, job)
 
     async def add_name(self, name: JobId, job: Job) -> None:
         """Give a job a second id."""

@@ -169,7 +169,7 @@ async def test_what_else_a_server_has(client: AsyncClient) -> None:
     asset = await client.upload(b"GIF89a", filename="a.gif")
     assert (asset.content_type, asset.source) == ("image/gif", f"asset:{asset.id}")
     assert [each async for each in client.assets(limit=5)] == [asset]
-    await client.delete_asset(asset.id)
+    await client.delete_asset(asset.source)
     assert [each async for each in client.assets()] == []
     with pytest.raises(NotFound):
         await client.delete_asset(asset.id)

@@ -60,8 +60,8 @@ class JobDeletion:
             await limited(DELETED_AT_ONCE, keys, self._assets.delete)
         if self._links is not None:
             await self._links.remove(job)
-        await self._records.remove(job)
-        if self._output_bytes is not None:
+        is_ours = await self._records.remove(job)  # of several deletions at once, one counts
+        if is_ours and self._output_bytes is not None:
             await self._output_bytes.uncount(job, outputs)
 
     async def _refuse_if_reused(self, job: Job) -> None:

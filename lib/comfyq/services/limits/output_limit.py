@@ -24,7 +24,7 @@ class OutputLimit:
         limits = await self._limits.of(tenant)
         if self._records is None or limits.output_bytes is None:
             return None
-        kept = self._retention.usual
+        kept = max(self._retention.usual, await self._retention.of(tenant))
         return await self._records.of(tenant, kept=kept), limits.output_bytes
 
     async def require_room(self, tenant: TenantId) -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 
 from comfyq.domain.audit import Actor
@@ -74,6 +75,36 @@ async def test_expired_jobs_count_no_more(lab: ApiLab) -> None:
     lab.clock.advance((job.due_at - lab.clock.now()).total_seconds() + 1)
     assert (await lab.reaper.reap())["deleted"] == 1
     assert used(lab) == 0
+
+
+async def test_of_two_deletions_of_a_job_at_once_one_counts(lab: ApiLab) -> None:
+    first, second = lab.submit(seed=1)["id"], lab.submit(seed=2)["id"]
+    for name, job_id in (("a.png", first), ("b.png", second)):
+        await lab.succeed(job_id, output(name, size=SIZE))
+    job, both, delete = await lab.records.get(JobId(first)), anyio.Event(), lab.assets.delete
+    asked: list[str] = []
+
+    async def held(key: str) -> None:
+        asked.append(key)
+        if len(asked) == 2:
+            both.set()  # both have read what there is to delete
+        await both.wait()
+        await delete(key)
+
+    lab.assets.delete = held  # type: ignore[method-assign]
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(lab.services.job_deletion.delete, job)
+    assert used(lab) == SIZE
+
+
+async def test_a_tenant_that_keeps_its_jobs_longer_has_them_counted(lab: ApiLab) -> None:
+    kept = timedelta(days=100)
+    await lab.services.tenants.keep(DEFAULT_TENANT, kept, by=Actor("user me"))
+    lab.services.known_tenants.forget(DEFAULT_TENANT)
+    await lab.succeed(lab.submit()["id"], output(size=SIZE))
+    lab.clock.advance(timedelta(days=90).total_seconds())
+    assert used(lab) == SIZE
 
 
 async def test_what_a_crash_left_counted_is_not_read_for_ever(lab: ApiLab) -> None:

@@ -79,7 +79,7 @@ async def create(services: Services, caller: Administrator, body: KeyRequest) ->
         body.name,
         scopes,
         lives=body.lives,
-        not_after=None if caller.is_operator or caller.key is None else caller.until,
+        not_after=None if caller.key is None else caller.until,
         requests_per_minute=requests_per_minute,
         by=Actor.of(caller),
     )
