@@ -32,7 +32,13 @@ def parse_one_at_a_time() -> None:
 
     def locked(*arguments: Any, **options: Any) -> Any:
         with lock:
-            return parse(*arguments, **options)
+            collects = gc.isenabled()
+            gc.disable()  # what is collected may be warned of, with a traceback
+            try:
+                return parse(*arguments, **options)
+            finally:
+                if collects:
+                    gc.enable()
 
     ast.parse = locked
 
