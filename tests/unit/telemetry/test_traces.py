@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.adapters.opentelemetry.tracer import OpenTelemetryTracer
-from comfyq.aio.logs import Log
+from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.api import api_app
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
@@ -191,7 +191,7 @@ async def test_a_submission_of_the_queue_goes_on_with_its_senders_trace(
 async def test_lines_of_the_log_name_their_trace(
     farm: Farm, spans: Spans, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Log().prepare()
+    log.configure("info")  # whatever a test before has made of it
     answer = client_of(farm).post("/generate", json=ASKED, headers={"traceparent": TRACEPARENT})
     await ran(farm, answer.json()["id"])
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]

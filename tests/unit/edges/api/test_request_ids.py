@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.aio.logs import Log
+from comfyq.aio.logs import log
 from comfyq.domain.errors import TableUnavailable
 from comfyq.records.workers import WorkerRecords
 from tests.api_lab import ApiLab
@@ -24,8 +24,7 @@ def lab() -> ApiLab:
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[Any]]:
     """Return what was logged so far, line by line, as it is written."""
-    log = Log()
-    log.prepare()
+    log.configure("info")  # whatever a test before has made of it
     return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 

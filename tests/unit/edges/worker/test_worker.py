@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from comfyq.aio.logs import Log
+from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.worker_ports import MachinePorts
 from comfyq.bootstrap.worker_services import WorkerServices
@@ -86,7 +86,7 @@ async def test_what_comes_while_the_heartbeat_is_older_than_comfyuis_return_is_l
 async def test_the_lines_of_an_attempt_name_job_attempt_and_worker(
     farm: Farm, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Log().prepare()
+    log.configure("info")  # whatever a test before has made of it
     job = await farm.submit()
     async with beside(services_of(farm).worker.run()):
         await farm.until(job, JobStatus.SUCCEEDED)
