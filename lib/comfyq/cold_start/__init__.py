@@ -1,4 +1,4 @@
-"""What makes the import of a function or a command quicker; it imports nothing else of ours."""
+"""Quicker imports of functions and commands; the package imports nothing else of ours."""
 
 import gc
 import sys

@@ -460,7 +460,7 @@ def shows_outputs(answer: httpx2.Response) -> bool:
     return leads is not None or b64encode(CONTENT).decode() in answer.text
 
 
-TRACEBACK = 'Traceback (most recent call last):\n  File "/home/me/a.py", line 1, in run\n    f()'
+TRACEBACK = 'Traceback (most recent call last):\n  File "/srv/gpu/a.py", line 1, in run\n    f()'
 SHOWING = (
     "POST /generate",
     "POST /generate/batch",
@@ -521,7 +521,7 @@ async def test_machines_and_their_paths_are_told_to_operators_alone(lab: AccessL
         claim = partial(jobs.claim, worker=WorkerId(worker), ttl=timedelta(hours=1))
         await lab.change(job_id, claim)
         await lab.change(job_id, partial(jobs.start, token=1))
-    error = JobError("node-error", "no /home/me/a.pt", details=(TRACEBACK,))
+    error = JobError("node-error", "no /srv/gpu/a.pt", details=(TRACEBACK,))
     for job_id in sent[:2]:
         fail = partial(jobs.fail, token=1, error=error, retry_in=None)
         await lab.change(job_id, fail)
@@ -531,14 +531,14 @@ async def test_machines_and_their_paths_are_told_to_operators_alone(lab: AccessL
 
     shown, whole = [stories(key) for key in keys]
     assert "gpu-box" not in json.dumps(shown)
-    assert "/home" not in json.dumps(shown)
+    assert "/srv/gpu" not in json.dumps(shown)
     assert "Traceback" not in json.dumps(shown)
     one, again, _ = [[each["worker"] for each in story["attempts"]] for story in shown]
     assert one == again, "it is the same worker, whatever it is called"
     assert shown[2]["running_attempt"]["worker"] not in one
     assert [each["worker"] for each in whole[0]["attempts"]] == ["gpu-box-1"]
     assert whole[2]["running_attempt"]["worker"] == "gpu-box-2"
-    assert "/home/me" in whole[0]["error"]
+    assert "/srv/gpu" in whole[0]["error"]
     assert "Traceback" in whole[0]["error"]
 
 

@@ -1,4 +1,4 @@
-"""What a ComfyUI on this machine is installed with: its custom nodes, or what its image says."""
+"""The environment of a ComfyUI on this machine: its custom nodes, or what its image says."""
 
 import hashlib
 import re

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from comfyq.adapters.filesystem.durable import replace
+from comfyq.adapters.filesystem.lock_files import read_lock_file, write_lock_file
 from comfyq.domain.environment.errors import BadNodesLock
 from comfyq.domain.environment.lock import LockedNodes, read_lock, written_lock
 
@@ -16,27 +16,10 @@ def locked_nodes(folder: Path) -> Sequence[LockedNodes]:
     Raises:
         BadNodesLock: it cannot be used; the message begins with the file.
     """
-    file = folder / NAME
-    try:
-        return read_lock(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    except UnicodeDecodeError:
-        raise BadNodesLock(f"{file}: is not UTF-8") from None
-    except OSError as wrong:
-        raise BadNodesLock(f"{file}: cannot be read: {wrong.strerror}") from None
-    except BadNodesLock as wrong:
-        raise BadNodesLock(f"{file}: {wrong}") from None
+    return read_lock_file(folder / NAME, read_lock, BadNodesLock)
 
 
 def write_lock(folder: Path, nodes: Iterable[LockedNodes]) -> bool:
     """Write the lock of a workflow's folder, unless it is the same already; return whether it
     changed."""
-    file, text = folder / NAME, written_lock(nodes).encode()
-    try:
-        if file.read_bytes() == text:
-            return False
-    except OSError:
-        pass  # it is to be made
-    replace(file, lambda written: written.write(text))
-    return True
+    return write_lock_file(folder / NAME, written_lock(nodes))

@@ -1,4 +1,4 @@
-"""What a worker's ComfyUI is installed with."""
+"""The environment of a worker's ComfyUI."""
 
 from pathlib import Path
 

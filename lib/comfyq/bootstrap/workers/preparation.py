@@ -1,4 +1,4 @@
-"""What brings a job's models and files to a worker's ComfyUI."""
+"""Wiring of the services that bring a job's models and files to a worker's ComfyUI."""
 
 from pathlib import Path
 

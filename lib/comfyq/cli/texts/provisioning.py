@@ -1,4 +1,4 @@
-"""What is said of models on their way to a job's worker."""
+"""Texts about models on their way to a job's worker."""
 
 from comfyq.cli.client import Json
 

@@ -1,4 +1,4 @@
-"""What is said of workers in tables."""
+"""Texts about workers in tables."""
 
 from comfyq.cli.client import Json
 

@@ -93,8 +93,8 @@ class HealthWorker(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health(Model):
-    """Whether a job would run now. A server that asks for keys tells more than the first three
-    only to whom it knows."""
+    """Tells whether a job would run now. A server that asks for keys tells more than the first
+    three only to whom it knows."""
 
     status: str = ""  # healthy or degraded
     comfyui_available: bool = False

@@ -43,7 +43,7 @@ class NamedModel:
 
 @dataclass(frozen=True, slots=True)
 class ComfyLock:
-    """What of a ``comfy-lock.yaml`` a manifest can say."""
+    """The part of a ``comfy-lock.yaml`` that a manifest can say."""
 
     models: Sequence[NamedModel]
     nodes: Sequence[CustomNodes]

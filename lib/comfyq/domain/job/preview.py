@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class PreviewMethod(StrEnum):
-    """How ComfyUI makes them."""
+    """The ways in which ComfyUI makes previews."""
 
     AUTO = "auto"  # by a small formula, which costs some milliseconds a step
     LATENT2RGB = "latent2rgb"  # the same

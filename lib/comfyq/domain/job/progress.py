@@ -18,7 +18,7 @@ MAX_NODE_CHARS = 64  # of a node's id that is told: a stored job stays small
 
 @dataclass(frozen=True, slots=True)
 class Provisioning:
-    """How far the models that a job needs have come to its worker."""
+    """The arrival of the models that a job needs, at its worker."""
 
     done: int  # bytes
     total: int  # bytes

@@ -11,7 +11,7 @@ LOOK_S = 1.0  # between two looks whether the worker holds a job
 
 
 class Runs(Protocol):
-    """What runs workflows that are to be warm."""
+    """Runs workflows that are to be warm."""
 
     async def names(self) -> Sequence[str]: ...
 

@@ -1,4 +1,4 @@
-"""Which jobs' models this worker fetches, and why it does not fetch others'.
+"""The policy by which a worker fetches a job's models, or leaves them to others.
 
 A job whose models are not here is claimed only if this worker would fetch them now. The others are
 set aside: for workers that hold the models or have room for them, and for this one later.

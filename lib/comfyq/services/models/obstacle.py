@@ -1,4 +1,4 @@
-"""Why a worker leaves a job to others, and when it looks at it again."""
+"""Reasons for which a worker leaves a job to others, with the time until it looks again."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a job's graph needs beside ComfyUI: models of its workflow's lock, and its input files."""
+"""Preparation of a job: the models of its workflow's lock, and its input files."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

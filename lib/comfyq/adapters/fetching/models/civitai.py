@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfyq.adapters.fetching.models.session import OriginSession, check_status, in_words
+from comfyq.domain.lock_format import SHA256
 from comfyq.domain.models.errors import ModelRefused
-from comfyq.domain.models.lock import SHA256
 from comfyq.domain.models.source import CivitaiSource
 from comfyq.ports.models.origins import ResolvedModel
 

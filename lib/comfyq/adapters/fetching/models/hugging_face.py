@@ -10,8 +10,9 @@ from urllib.parse import quote
 import aiohttp
 
 from comfyq.adapters.fetching.models.session import OriginSession, check_status
+from comfyq.domain.lock_format import SHA256
 from comfyq.domain.models.errors import ModelRefused
-from comfyq.domain.models.lock import COMMIT, SHA256
+from comfyq.domain.models.lock import COMMIT
 from comfyq.domain.models.source import HuggingFaceSource, shown
 from comfyq.ports.models.origins import ResolvedModel
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from comfyq.adapters.filesystem.durable import make_folder, replace, sync_folder
+from comfyq.domain.lock_format import SHA256
 from comfyq.domain.models.errors import ModelRefused, NoRoomForModel
 from comfyq.domain.models.formats import LENGTH_BYTES, START_BYTES, check_header, header_bytes
-from comfyq.domain.models.lock import SHA256
 from comfyq.ports.models.store import StoredModel
 
 PARTS = "parts"  # below the store's folder

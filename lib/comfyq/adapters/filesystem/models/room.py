@@ -29,8 +29,9 @@ WAIT_S = 5.0  # for another process that makes room
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What the operator allows. ``least_free_bytes`` of the disk are left free; the store takes no
-    more than ``max_bytes``; with ``evicts``, files that nobody uses are deleted for others."""
+    """The bounds that the operator sets. ``least_free_bytes`` of the disk are left free; the store
+    takes no more than ``max_bytes``; with ``evicts``, files that nobody uses are deleted for
+    others."""
 
     least_free_bytes: int = 0
     max_bytes: int | None = None

@@ -44,8 +44,9 @@ from comfyq.adapters.filesystem.models.part import (
 )
 from comfyq.adapters.filesystem.models.room import Bounds, StoreRoom
 from comfyq.adapters.filesystem.models.uses import ModelUses
+from comfyq.domain.lock_format import SHA256
 from comfyq.domain.models.errors import ModelRefused
-from comfyq.domain.models.lock import SHA256, LockedModel
+from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.models.source import STORE
 from comfyq.ports.models.store import ModelPart, ModelState, PartHeld, StoredModel
 

@@ -1,4 +1,4 @@
-"""Which models are in use, and when each was used last.
+"""Uses of models: those that are in use, and the time of each one's last use.
 
 Each has a file ``by-sha256/uses/HASH``. Who uses the model has a lock on it, shared with all who
 do, which ends with the process; when the file was changed last is when the model was used last.

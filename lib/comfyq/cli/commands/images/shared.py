@@ -1,4 +1,4 @@
-"""What the commands of images have in common."""
+"""Options and errors that the commands of images share."""
 
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What there is to choose from, and what clients ask for at their start."""
+"""Lists to choose from, and answers that clients ask for at their start."""
 
 from collections.abc import Sequence
 from typing import Annotated, Protocol

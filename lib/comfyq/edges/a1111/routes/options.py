@@ -31,7 +31,7 @@ router = A1111Router[OptionServices]()
 
 @router.get("/options", dependencies=[needs(Scope.READ)])
 async def options(request: Request, default: DefaultModel) -> Response:
-    """What a request that names nothing else is made by."""
+    """Tell the options by which a request is made that names no others."""
     return rendered(await _present(request, default))
 
 

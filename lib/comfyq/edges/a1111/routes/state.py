@@ -36,7 +36,7 @@ router = A1111Router[StateServices]()
 async def progress(
     services: Services, caller: Reader, skip_current_image: bool = False
 ) -> Response:
-    """How far the caller's pictures are, with the newest preview of one that is being made."""
+    """Tell how far the caller's pictures are, with the newest preview of one that is being made."""
     jobs = await live_jobs(services, caller)
     picture_of = _no_picture if skip_current_image else services.newest_previews.of
     return rendered(progress_of(jobs, picture_of))

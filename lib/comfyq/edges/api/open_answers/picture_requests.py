@@ -1,4 +1,4 @@
-"""What APIs have in common whose answer to a request for pictures has the pictures."""
+"""Requests of APIs whose answer has the pictures themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

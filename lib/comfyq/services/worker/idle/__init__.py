@@ -1,1 +1,1 @@
-"""What a worker does while it has no job."""
+"""Work of a worker while it has no job."""
