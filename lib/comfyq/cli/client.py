@@ -4,6 +4,8 @@
 What takes long, and has begun, is done by ``patient``.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -21,6 +23,7 @@ from comfyq.cli.errors import (
     ServerFailed,
 )
 from comfyq.cli.profiles.servers import DEFAULT_URL, Credential, Servers, nothing
+from comfyq.cli.texts.controls import visible
 from comfyq.client import calls
 from comfyq.client import errors as client_errors
 from comfyq.client.drivers.blocking import Driver
@@ -39,9 +42,25 @@ NAME_A_KEY = "COMFYQ_API_KEY, `comfyq --api-key KEY` or a profile (`comfyq profi
 AT_ONCE = Patience(give_up_s=0)
 PATIENT = Patience(give_up_s=60)  # a restart of a server takes seconds
 
+SAME_S = 10.0  # within which several requests find the same server away
+
 Json = dict[str, Any]
 
 ResultT = TypeVar("ResultT")
+
+
+class _Waiting:
+    """Tells a person once that a server is waited for, whatever is asked of it meanwhile."""
+
+    def __init__(self) -> None:
+        self._told_at = -math.inf
+
+    def tell(self, error: client_errors.ComfyqError) -> None:
+        now = time.monotonic()
+        if now - self._told_at > SAME_S:
+            again = f"trying again, for {PATIENT.give_up_s:g} s at most"
+            typer.echo(visible(f"{error}; {again}"), err=True)
+        self._told_at = now
 
 
 class ApiClient:
@@ -60,6 +79,7 @@ class ApiClient:
         self._credential = credential
         self._driver = Driver(url, credential, verify=True, http=None)
         self._sender = Sender(AT_ONCE)
+        self._waiting = _Waiting()
         self._deadline = self._sender.deadline(timeout_s)
         self.on_answer: Callable[[str], object] = lambda url: None  # told who has answered
 
@@ -73,7 +93,7 @@ class ApiClient:
         It is for the middle of what takes long, once the server has answered.
         """
         patient = copy(self)
-        patient._sender = Sender(PATIENT)
+        patient._sender = Sender(PATIENT, on_wait=self._waiting.tell)
         return patient
 
     @property

@@ -75,6 +75,7 @@ class Sender:
 
     patience: Patience
     clock: Clock = time.monotonic
+    on_wait: Callable[[ComfyqError], object] = lambda _: None  # told why a request is sent again
 
     def deadline(self, timeout_s: float | None) -> Deadline:
         allowed_s = math.inf if timeout_s is None else timeout_s
@@ -104,6 +105,7 @@ class Sender:
         self, request: Request, deadline: Deadline, effect: Callable[[float], Send | Open]
     ) -> Flow[Answer]:
         give_up_at = min(deadline.at, self.clock() + self.patience.give_up_s)
+        is_told = False
         for pause_s in self.patience.pauses():
             read_s = max(SHORTEST_READ_S, min(request.read_s, deadline.left_s))
             error: ComfyqError
@@ -121,6 +123,9 @@ class Sender:
                     told = f"there was no answer within {deadline.allowed_s:g} s"
                     raise TimedOut(f"{told}: {error}") from error
                 raise error
+            if not is_told:
+                self.on_wait(error)
+                is_told = True
             yield Pause(pause_s)
         raise AssertionError("pauses never end")
 

@@ -69,7 +69,9 @@ def test_a_picture_from_the_form_to_the_gallery(visit: Visit, up: Process) -> No
     visit.see("made")
 
 
-def test_by_the_keyboard_alone(visit: Visit) -> None:
+def test_by_the_keyboard_alone(visit: Visit, up: Process) -> None:
+    asked = {"workflow": "sd15", "prompt": "before", "width": 64, "height": 64, "steps": 1}
+    assert urllib3.request("POST", f"{up.url}/generate", json=asked).status == 202
     visit.open("create/sd15")
     page = visit.page
     expect(page.locator("form.form")).to_be_visible(timeout=WAIT_MS)

@@ -92,6 +92,8 @@ def test_keys_let_in_and_are_made_and_revoked(browser: Browser, up: Process, key
         box = page.get_by_role("button", name="Revoke reader").bounding_box()
         assert box
         assert box["width"] > box["height"], "its word is cut into pieces"
+        fits = "(table) => table.scrollWidth <= table.clientWidth"
+        assert page.locator(".scrolled").evaluate(fits), "a part of it stands beyond the edge"
         visit.see("phone-own-keys")
         page.set_viewport_size(DESKTOP)
 

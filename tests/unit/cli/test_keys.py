@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_key_is_made_before_anything_runs_and_printed_alone(data_dir: Path) ->
     assert data_dir.stat().st_mode & 0o777 == 0o700
 
 
-def test_keys_are_made_listed_and_revoked(data_dir: Path) -> None:
+def test_keys_are_made_listed_and_revoked(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ("--tenant", "team-a", "--scope", "read", "--scope", "admin", "--expires", "90d")
     made = json.loads(run(data_dir, "create", "ci", *options, "--json").stdout)
     assert (made["tenant"], made["scopes"]) == ("team-a", ["admin", "read"])
@@ -40,6 +41,14 @@ def test_keys_are_made_listed_and_revoked(data_dir: Path) -> None:
     assert of_team == {name: made[name] for name in made if name != "key"}
     assert made["key"][-64:] not in run(data_dir, "list").output
     assert len(run(data_dir, "list").stdout.splitlines()) == 2
+
+    later = datetime.fromisoformat(made["expires_at"]).timestamp()
+    monkeypatch.setattr("comfyq.cli.values.spans.time.time", lambda: later)
+    said = {line.split()[1]: line for line in run(data_dir, "list").stdout.splitlines()}
+    assert {name: "(expired)" in line for name, line in said.items()} == {
+        "ci": True,
+        "laptop": False,
+    }
 
     revoked = run(data_dir, "revoke", made["id"])
     assert (revoked.exit_code, revoked.stdout.split()[:2]) == (0, ["revoked", made["id"]])

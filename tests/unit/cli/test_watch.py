@@ -96,3 +96,16 @@ def test_a_server_that_goes_away_ends_it(api: FakeApi) -> None:
     ended = watch(api, JOB, OTHER)
     assert ended.exit_code == 2
     assert "job-not-found" in ended.stderr
+
+
+def test_a_server_that_is_away_is_said_to_be_waited_for(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfyq.client.drivers.blocking.time.sleep", lambda _: None)
+    path = f"/generate/{JOB}"
+    api.answer(path, api.job(status="running", seq=2, progress=0.5))
+    api.answer(path, *[{"code": "away", "detail": "it starts again"}] * 3, status=503)
+    api.answer(path, api.job(status="completed", seq=3, progress=1))
+    ended = watch(api, JOB)
+    assert ended.exit_code == 0, ended.output
+    assert ended.stderr.count("it starts again; trying again, for ") == 1

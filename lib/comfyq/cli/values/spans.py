@@ -9,6 +9,11 @@ from comfyq.cli.errors import CannotStart
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 
+def now() -> datetime:
+    """Return the time of this machine, as people at it read it."""
+    return datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - as typed and shown
+
+
 def span_of(text: str, option: str, *, longest_s: int | None = None) -> timedelta:
     """Return the span that is written as 90d, of at most ``longest_s``; raises CannotStart."""
     span = _span(text)
@@ -31,8 +36,7 @@ def time_of(text: str, option: str) -> str:
     this machine's. Raises CannotStart."""
     try:
         if (ago := _span(text)) is not None:
-            now = datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - as typed
-            return (now - ago).isoformat()
+            return (now() - ago).isoformat()
         return datetime.fromisoformat(text).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         raise CannotStart(

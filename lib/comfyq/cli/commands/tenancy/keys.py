@@ -12,7 +12,7 @@ from comfyq.cli.on_table import on_table, operator, tenant_of
 from comfyq.cli.options import AsJson, DataDir
 from comfyq.cli.printing import print_json
 from comfyq.cli.texts.controls import visible
-from comfyq.cli.values.spans import span_of
+from comfyq.cli.values.spans import now, span_of
 from comfyq.domain.api_key import ApiKey, KeyId
 from comfyq.domain.caller import DEFAULT_TENANT, Scope
 from comfyq.wire.keys import (
@@ -123,6 +123,8 @@ def revoke(
 def _described(key: ApiKey) -> str:
     scopes = ",".join(sorted(key.scopes))
     expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}Z"
+    if key.has_expired(now()):
+        expires = f"{expires} (expired)"
     used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}Z"
     rate = "" if key.requests_per_minute is None else f"  {key.requests_per_minute} a minute"
     return (

@@ -117,6 +117,9 @@ function Made({ made, close }) {
   <//>`;
 }
 
+/** @param {Key} each */
+const isOver = (each) => each.expires_at !== null && Date.parse(each.expires_at) <= Date.now();
+
 /** @param {{ keys: Key[], reload: () => void }} props */
 function KeyTable({ keys, reload }) {
   const [leaving, setLeaving] = useState(/** @type {Key | null} */ (null));
@@ -134,7 +137,7 @@ function KeyTable({ keys, reload }) {
               <th scope="row">${each.name}${isOwn(each) && html` <span class="quiet">(yours)</span>`}</th>
               <td>${each.scopes.join(", ")}</td>
               <td>${ago(each.last_used_at)}</td>
-              <td>${moment(each.expires_at) || "never"}</td>
+              <td>${isOver(each) && "expired "}${moment(each.expires_at) || "never"}</td>
               <td><button type="button" aria-label=${`Revoke ${each.name}`} onClick=${() => setLeaving(each)}>Revoke</button></td>
             </tr>`,
           )}
