@@ -59,7 +59,9 @@ def author(tmp_path: Path) -> Iterator[Author]:
         yield Author(url, tmp_path)
 
 
-def test_a_lock_has_the_hash_of_the_commits_files_and_the_recipe_pins_both(author: Author) -> None:
+def test_a_lock_has_the_hash_of_the_commits_files_and_the_recipe_pins_both(
+    author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = author.publishes("ComfyUI-Alpha", requirements_txt="numpy\n")
     beta = author.publishes("beta")
     author.publishes("ComfyUI-Alpha", requirements_txt="numpy<2\n")  # which nobody asked for
@@ -68,7 +70,9 @@ def test_a_lock_has_the_hash_of_the_commits_files_and_the_recipe_pins_both(autho
     author.wants("three")
     early = author.run("dockerfile")
     assert (early.exit_code, "`comfyq images lock one two`" in early.stderr) == (2, True)
-    locked = author.run("lock", "--json")
+    with monkeypatch.context() as hook:
+        hook.setenv("GIT_DIR", "/nowhere")  # as where git calls one
+        locked = author.run("lock", "--json")
     assert locked.exit_code == 0, locked.output
     assert json.loads(locked.stdout) == {"changed": ["one", "two"]}
     alpha, second = read_lock(author.lock_of("one"))
@@ -133,6 +137,8 @@ def test_what_cannot_be_locked_is_told_and_the_others_are_locked(author: Author)
     assert [each.commit for each in read_lock(author.lock_of("one"))] == [made]
     clash = author.run("dockerfile")
     assert (clash.exit_code, "one folder, custom_nodes/alpha" in clash.stderr) == (2, True)
+    exported = author.run("export")
+    assert (exported.exit_code, exported.stderr.endswith(clash.stderr)) == (2, True)
     away = author.nodes("alpha", made).replace(author.url, "http://127.0.0.1:9")
     author.wants("two", away)
     assert author.run("lock", "two").exit_code == 3
@@ -221,7 +227,13 @@ def test_what_a_manifest_cannot_say_of_comfy_clis_lock_is_told(author: Author) -
     read = author.run("import", str(file), "--json")
     told = json.loads(read.stdout)
     assert (told["manifest"], len(told["left_out"])) == ("", 3)
-    for wrong, message in (("- 1", "has neither `models`"), ("a: [", "comfy-lock.yaml: while")):
+    for wrong, message in (
+        ("- 1", "has neither `models`"),
+        ("a: [", "comfy-lock.yaml: while"),
+        ("custom_nodes: {git_custom_nodes: [a]}", "git_custom_nodes: must be a table"),
+        ("custom_nodes: {cnr_custom_nodes: [a]}", "cnr_custom_nodes: must be a table"),
+        ("custom_nodes: {file_custom_nodes: 5}", "file_custom_nodes: must be a list"),
+    ):
         file.write_text(wrong)
         refused = author.run("import", str(file))
         assert (refused.exit_code, message in refused.stderr) == (2, True), refused.stderr

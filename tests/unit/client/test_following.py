@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.client.errors import NotFound, NotReached, TimedOut
+from comfyq.client.errors import NotFound, NotReached, TimedOut, UnexpectedAnswer
 from comfyq.client.flows.following import done_batch, ended_job, job_frames
 from comfyq.client.flows.results import batch_results
 from tests.flow_script import Script, Scripted, answered, problem, streamed
@@ -51,6 +51,13 @@ def test_a_stream_that_broke_goes_on_behind_what_was_seen() -> None:
     assert followed(script) == [(1, "queued"), (4, "running"), (5, "running"), (6, "completed")]
     asked = [each.headers.get("Last-Event-ID") for each in script.requests]
     assert asked == [None, None, "4", "4", None]
+
+
+def test_a_frame_that_is_none_is_told_with_the_url_that_sent_it() -> None:
+    script = Script([streamed(frame(1), frame(2, progress="half"))])
+    told = "the server at http://server answers otherwise"
+    with pytest.raises(UnexpectedAnswer, match=told):
+        followed(script)
 
 
 @pytest.mark.parametrize(

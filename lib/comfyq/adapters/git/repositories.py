@@ -14,6 +14,10 @@ MAX_SHOWN_CHARS = 300  # of what git says
 # git asks nobody for a password; filters of this machine's own settings would change the files.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 PLAIN = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+# set where git calls a hook; whatever is called then would work on that repository
+OF_A_REPOSITORY = frozenset(
+    {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
+)
 NO_COMMIT = ("not our ref", "couldn't find remote ref", "unadvertised object")
 NO_REPOSITORY = ("could not read Username", "Authentication failed", "not found", " 403", " 404")
 
@@ -57,7 +61,7 @@ class GitRepositories:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                env={**os.environ, **QUIET, **(more or {})},  # noqa: TID251 - git's own settings
+                env={**_environment(), **QUIET, **(more or {})},
             )
         except FileNotFoundError:
             raise NodesRefused("the command `git` is not installed on this machine") from None
@@ -87,3 +91,9 @@ def _fault(repository: str, commit: str, said: str) -> NodesRefused | NodesUnava
 def _sha256(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _environment() -> Mapping[str, str]:
+    """Return this process's environment, but for what names another repository, as in a hook."""
+    own = os.environ  # noqa: TID251 - git's own settings, and proxies
+    return {name: value for name, value in own.items() if name not in OF_A_REPOSITORY}

@@ -165,6 +165,7 @@ class _Following:
         self._newest: tuple[float, ...] = (-1.0,)
         self._waits: tuple[Any, ...] = ()  # of a queued job: why, and its place
         self._seen = 0
+        self._told_by = target.name  # the URL of the stream, once there is one
         self._ended = False
 
     def run(self) -> Flow[None]:
@@ -195,6 +196,7 @@ class _Following:
             raise
         if answer.status == SEEN_ALL:
             return True
+        self._told_by = answer.url
         yield from self._read()
         return True
 
@@ -242,7 +244,7 @@ class _Following:
         if "seq" not in frame:
             return  # of a kind that this client does not know
         if fault := fault_of(frame, FRAME):
-            raise UnexpectedAnswer(self._target.name, fault)
+            raise UnexpectedAnswer(self._told_by, fault)
         order = self._target.order(frame)
         waits = (frame.get("waits_for"), frame.get("queue_position"))
         is_end = self._target.is_end(frame)

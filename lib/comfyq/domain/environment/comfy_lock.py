@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from comfyq.domain.environment.custom_nodes import CustomNodes, read_commit, read_repository
 from comfyq.domain.environment.lock import LockedNodes
@@ -23,6 +23,8 @@ from comfyq.domain.models.source import (
     model_path,
     read_source,
 )
+
+KindT = TypeVar("KindT", list[Any], dict[Any, Any])
 
 ROOT = "models/"  # what ComfyUI's paths of models begin with
 HUGGING_FACE = re.compile(
@@ -170,12 +172,12 @@ def _nodes(custom: Any, left: list[str]) -> Sequence[CustomNodes]:
         return ()  # comfy-cli itself writes an empty list
     if custom.get("comfyui"):
         left.append(f"ComfyUI {custom['comfyui']}: its version is the image's")
-    for file in custom.get("file_custom_nodes") or []:
+    for file in _of_kind(custom, "file_custom_nodes", list):
         left.append(f"{file}: custom nodes of a file are in no repository")
-    for name, version in (custom.get("cnr_custom_nodes") or {}).items():
+    for name, version in _of_kind(custom, "cnr_custom_nodes", dict).items():
         left.append(f"{name} {version}: name its repository and commit")
     nodes = []
-    for repository, entry in (custom.get("git_custom_nodes") or {}).items():
+    for repository, entry in _of_kind(custom, "git_custom_nodes", dict).items():
         values = entry if isinstance(entry, Mapping) else {}
         if values.get("disabled"):
             continue
@@ -185,3 +187,11 @@ def _nodes(custom: Any, left: list[str]) -> Sequence[CustomNodes]:
         except ValueError as wrong:
             left.append(f"{repository}: {wrong}")
     return nodes
+
+
+def _of_kind(custom: Mapping[str, Any], key: str, kind: type[KindT]) -> KindT:
+    """Return a value of ``custom_nodes``, empty if it is not there; raises ValueError."""
+    value = custom.get(key) or kind()
+    if not isinstance(value, kind):
+        raise ValueError(f"custom_nodes.{key}: must be a {'list' if kind is list else 'table'}")
+    return value

@@ -45,9 +45,11 @@ RUN if [ -f {path}/requirements.txt ]; then \\
 """
 END = """
 # What a worker's environment digest is of.
-RUN {{ {pip} freeze --all | LC_ALL=C sort | sed 's/^/python /'; \\
+RUN {pip} freeze --all >/tmp/packages \\
+ && {{ LC_ALL=C sort /tmp/packages | sed 's/^/python /'; \\
       printf '%s\\n' \\
-{lines}; }} >{file}
+{lines}; }} >{file} \\
+ && rm /tmp/packages
 ENV COMFYQ_ENVIRONMENT_FILE={file}
 """
 

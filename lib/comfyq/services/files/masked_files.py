@@ -36,6 +36,8 @@ class MaskedFiles:
         """
         if self._masks is None:
             raise InputInvalid("nothing here decodes pictures")
+        if not picture.key:
+            raise InputInvalid("it is a text and no picture")
         if picture.size > self.max_bytes:
             raise InputInvalid(f"the picture has more than {self.max_bytes} bytes")
         content = b"".join([chunk async for chunk in self._assets.read(picture.key)])

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from comfyq.domain.errors import (
     FieldError,
@@ -44,7 +45,7 @@ from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
 MAX_NAMED = 20  # refused values that an answer lists
-# A small graph has no more; a class that nobody knows takes 2 ms, to say which one may be meant:
+# A small graph has no more:
 FEW_NODES, FEW_INPUTS, FEW_CATALOGUES = 20, 150, 4
 ENTRY = re.compile(r"\.\d+$")  # a field that is an entry of a list
 
@@ -128,8 +129,23 @@ def _is_small(request: Request, known: Sequence[NodeCatalogue]) -> bool:
     inputs = [node["inputs"] for node in nodes if isinstance(node.get("inputs"), Mapping)]
     classes = [node["class_type"] for node in nodes if isinstance(node.get("class_type"), str)]
     is_whole = len(graph) == len(inputs) == len(classes)
-    are_known = all(each in catalogue.classes for each in classes for catalogue in known[:1])
-    return is_whole and are_known and sum(map(len, inputs)) <= FEW_INPUTS
+    if not is_whole or sum(map(len, inputs)) > FEW_INPUTS:
+        return False
+    return all(_is_listed(node, catalogue) for node in nodes for catalogue in known)
+
+
+def _is_listed(node: Mapping[str, Any], catalogue: NodeCatalogue) -> bool:
+    """Return whether a node's class and its choices are known: in the place of others, those that
+    may be meant are searched for, which takes milliseconds each."""
+    node_class = catalogue.classes.get(node["class_type"])
+    if node_class is None:
+        return False
+    of_choices = (
+        (value, spec.choices)
+        for name, value in node["inputs"].items()
+        if (spec := node_class.inputs.get(name)) is not None and spec.choices is not None
+    )
+    return all(value in choices for value, choices in of_choices)
 
 
 def _read_and_admitted(

@@ -21,6 +21,3 @@ class NewestPreviews:
 
     def of(self, job_id: JobId) -> str | None:
         return self._pictures.get(job_id)
-
-    def forget(self, job_id: JobId) -> None:
-        self._pictures.pop(job_id, None)

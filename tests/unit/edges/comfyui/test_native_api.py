@@ -504,6 +504,9 @@ async def test_masks_that_belong_to_no_picture_are_refused(
     for name, content in (("fox.png", picture((255, 0, 0))), ("broken.png", PNG)):
         lab.client.post("/upload/image", files={"image": (name, content, "image/png")})
     fox, mask = {"filename": "fox.png", "type": "input"}, picture((0, 0, 0, 77))
+    said = replace(output("d.txt", kind=OutputKind.TEXT), text="hello", key="")
+    await lab.succeed(spoken := sent(lab), said)
+    text = {"filename": f"d{spoken[:-4]}0001.txt", "type": "output"}
     small = ApiLab(COMFYQ_FACADES=FACADES, COMFYQ_INPUT_MAX_BYTES=10)
     monkeypatch.setattr(small.services.masked_files, "_masks", lab.services.masked_files._masks)
     with Cells() as cells:
@@ -518,6 +521,7 @@ async def test_masks_that_belong_to_no_picture_are_refused(
             ),
             ("outside", masked(lab, {"filename": "../a"}, mask), (400, "bad_request"), ".."),
             ("field", masked(lab, fox, mask, "file"), (400, "invalid_request"), "image"),
+            ("a text", masked(lab, text, mask), (400, "bad_request"), "a text and no picture"),
             ("no mask", masked(lab, fox, b"-" * 50), (400, "bad_request"), "no picture"),
             (
                 "no original",

@@ -51,6 +51,10 @@ GRAPHS: Mapping[str, tuple[Any, bool]] = {  # and whether it is judged without a
         False,
     ),
     "an unknown class": (GRAPH | {"4": {"class_type": "SaveImege", "inputs": {}}}, False),
+    "a model that is not there": (
+        GRAPH | {"4": {"class_type": "LoraLoaderModelOnly", "inputs": {"lora_name": "none"}}},
+        False,
+    ),
     "no node": (GRAPH | {"4": 7}, False),
     "no inputs": (GRAPH | {"4": {"class_type": "SaveImage"}}, False),
     "a class that is no text": (GRAPH | {"4": {"class_type": ["SaveImage"], "inputs": {}}}, False),

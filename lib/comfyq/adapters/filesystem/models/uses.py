@@ -89,6 +89,6 @@ class ModelUses:
 
 def _held(file: Path, *, shared: bool) -> Lock:
     try:
-        return hold(file, wait_s=0, shared=shared)
+        return hold(file, shared=shared)
     except AlreadyHeld:
         raise PartHeld(file.name) from None

@@ -36,10 +36,6 @@ def dockerfile(
     if not IMAGE.fullmatch(base):
         raise CannotStart(f"--base: {base!r} is no name of an image, such as {recipe.BASE}:1")
     read = workflows_with_nodes(settings_with(), workflows)
-    try:
-        check_together((each.name, nodes) for each in read for nodes in each.nodes)
-    except NodesRefused as wrong:
-        raise CannotStart(str(wrong)) from None
     needed = [each for each in read if each.nodes]
     text = recipe.dockerfile([each.name for each in needed], locked_nodes(needed), base=base)
     if as_json:
@@ -49,7 +45,12 @@ def dockerfile(
 
 
 def locked_nodes(workflows: Sequence[WorkflowNodes]) -> list[LockedNodes]:
-    """Return the locks of all nodes; raises CannotStart where one is missing."""
+    """Return the locks of all nodes; raises CannotStart where one is missing, or two do not go
+    together."""
+    try:
+        check_together((each.name, nodes) for each in workflows for nodes in each.nodes)
+    except NodesRefused as wrong:
+        raise CannotStart(str(wrong)) from None
     locked, missing = [], {}
     for workflow in workflows:
         for nodes in workflow.nodes:
