@@ -22,6 +22,9 @@ from tests.git_server import commit, git, served
 from tests.paths import WORKFLOWS
 
 NOBODY = "0" * 40
+BOMB = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
 
 
 @dataclass
@@ -227,6 +230,9 @@ def test_what_a_manifest_cannot_say_of_comfy_clis_lock_is_told(author: Author) -
     read = author.run("import", str(file), "--json")
     told = json.loads(read.stdout)
     assert (told["manifest"], len(told["left_out"])) == ("", 3)
+    file.write_text(f"{BOMB}models: [*a9, {{model: *a9}}]\ncustom_nodes: {{comfyui: *a9}}\n")
+    swollen = author.run("import", str(file), "--json")
+    assert len(json.loads(swollen.stdout)["left_out"]) == 3
     for wrong, message in (
         ("- 1", "has neither `models`"),
         ("a: [", "comfy-lock.yaml: while"),

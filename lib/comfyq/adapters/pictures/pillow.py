@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -26,6 +27,7 @@ from comfyq.domain.files.picture_sizes import MAX_PIXELS
 MadeT = TypeVar("MadeT")
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 READ = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]} are read"
+MAX_TEXT_CHARS = 4_000_000  # in a PNG, compressed: a graph is one of them
 DEEP = ("I;16", "I;16B", "I;16L", "I")  # modes of grey pictures with more than 8 bits
 COPIES = {"WEBP": 4}  # of a picture while it is decoded; its decoder has two of its own
 KEPT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # that PNG has
@@ -69,16 +71,23 @@ class PillowPictures:
     def _masked(self, picture: bytes, mask: bytes) -> bytes:
         """Give a picture another alpha channel. As in ComfyUI neither is turned upright: the mask
         was painted over the picture's own pixels."""
+        sizes = [self._guarded(each, partial(self._size, each)) for each in (mask, picture)]
+        if sizes[0] != sizes[1]:
+            told = [f"{width} x {height} pixels" for width, height in sizes]
+            raise InputInvalid(f"the mask has {told[0]}, and its picture {told[1]}")
         whole, texts = self._guarded(picture, lambda: self._whole(picture))
         over, _ = self._guarded(mask, lambda: self._whole(mask))
-        if whole.size != over.size:
-            sizes = [f"{each.width} x {each.height} pixels" for each in (over, whole)]
-            raise InputInvalid(f"the mask has {sizes[0]}, and its picture {sizes[1]}")
+        if sum(map(len, texts.values())) > MAX_TEXT_CHARS:
+            raise InputInvalid(f"the texts in it have more than {MAX_TEXT_CHARS} characters")
         whole.putalpha(over.getchannel("A"))
         info = PngInfo()
         for name, text in texts.items():
             info.add_text(name, text)
         return png(whole, pnginfo=info)
+
+    def _size(self, content: bytes) -> tuple[int, int]:
+        with self._opened(content) as opened:
+            return opened.size
 
     def _whole(self, content: bytes) -> tuple[Image.Image, Mapping[str, str]]:
         """Return the first frame of a picture, with the texts in its file."""

@@ -1,6 +1,6 @@
 """Texts about models on their way to a job's worker."""
 
-from comfyq.cli.client import Json
+from comfyq.client.messages import Json
 
 MEGABYTE = 10**6
 

@@ -1,6 +1,6 @@
 """Texts about workers in tables."""
 
-from comfyq.cli.client import Json
+from comfyq.client.messages import Json
 
 
 def stored_models(worker: Json) -> str:

@@ -122,7 +122,8 @@ def _url(model: LockedModel) -> str:
 
 
 def _models(entry: Any, left: list[str]) -> Iterator[NamedModel]:
-    name = str(entry.get("model")) if isinstance(entry, Mapping) else repr(entry)
+    model = entry.get("model") if isinstance(entry, Mapping) else entry
+    name = _shown(model)
     try:
         if not isinstance(entry, Mapping):
             raise ValueError("is no table")
@@ -171,11 +172,11 @@ def _nodes(custom: Any, left: list[str]) -> Sequence[CustomNodes]:
     if not isinstance(custom, Mapping):
         return ()  # comfy-cli itself writes an empty list
     if custom.get("comfyui"):
-        left.append(f"ComfyUI {custom['comfyui']}: its version is the image's")
+        left.append(f"ComfyUI {_shown(custom['comfyui'])}: its version is the image's")
     for file in _of_kind(custom, "file_custom_nodes", list):
-        left.append(f"{file}: custom nodes of a file are in no repository")
+        left.append(f"{_shown(file)}: custom nodes of a file are in no repository")
     for name, version in _of_kind(custom, "cnr_custom_nodes", dict).items():
-        left.append(f"{name} {version}: name its repository and commit")
+        left.append(f"{name} {_shown(version)}: name its repository and commit")
     nodes = []
     for repository, entry in _of_kind(custom, "git_custom_nodes", dict).items():
         values = entry if isinstance(entry, Mapping) else {}
@@ -187,6 +188,11 @@ def _nodes(custom: Any, left: list[str]) -> Sequence[CustomNodes]:
         except ValueError as wrong:
             left.append(f"{repository}: {wrong}")
     return nodes
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message repeats it: a list or table may hold itself a million times."""
+    return str(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _of_kind(custom: Mapping[str, Any], key: str, kind: type[KindT]) -> KindT:

@@ -1,7 +1,7 @@
 """Masks that clients have painted over one of their files, as they send them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from comfyq.domain.errors import TooLarge
 from comfyq.edges.api.multipart import FormFile
@@ -10,14 +10,14 @@ from comfyq.edges.comfyui.prompts import refused
 ORIGINAL = "original_ref"  # the field that names the file
 
 
-async def mask_in(form: FormFile, *, max_bytes: int) -> bytes:
-    """Return the file of a form, which is read to its end; raises TooLarge, BadForm."""
-    content = bytearray()
+async def mask_in(form: FormFile, *, max_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the file of a form, which is read to its end; raises TooLarge, BadForm."""
+    size = 0
     async for chunk in form.chunks:
-        content += chunk
-        if len(content) > max_bytes:
+        size += len(chunk)
+        if size > max_bytes:
             raise TooLarge(f"the mask has more than {max_bytes} bytes (COMFYQ_INPUT_MAX_BYTES)")
-    return bytes(content)
+        yield chunk
 
 
 def original_of(form: FormFile) -> tuple[str, str, str]:

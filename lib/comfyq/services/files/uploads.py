@@ -1,6 +1,7 @@
 """Files that clients upload: the same content is stored once for each tenant."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
@@ -91,8 +92,7 @@ class Uploads:
         """
         await self._limits.require_open(caller.tenant)
         began = self._clock.now()
-        spooled = await self._spooled(chunks)
-        try:
+        async with self.received(chunks) as spooled:
             now = self._clock.now()
             await self._limits.require_kept(caller.tenant, since=began, now=now)
             said = describe(spooled.blake3)
@@ -106,20 +106,29 @@ class Uploads:
                     return Kept(await self._store(caller, spooled, said, until), is_new=True)
                 except (BlobTaken, TooContended):
                     continue  # a concurrent upload of the same content was stored first
-        finally:
-            await self._spool.discard(spooled)
         raise TooContended(
             "the same file is being stored and deleted by other requests; send it again"
         )
 
-    async def _spooled(self, chunks: AsyncIterator[bytes]) -> Spooled:
+    @asynccontextmanager
+    async def received(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
+        """Keep what is sent on this machine's disk while the body runs.
+
+        Raises:
+            TooLarge: as ``keep`` does.
+            AssetsUnavailable: the disk cannot be written.
+        """
         try:
-            return await self._spool.save("upload", self._limited(chunks))
+            spooled = await self._spool.save("upload", self._limited(chunks))
         except OSError as full:
             log.error("upload_not_written", reason=str(full))
             raise AssetsUnavailable(
                 f"the server cannot write the file: {full.strerror or full}"
             ) from full
+        try:
+            yield spooled
+        finally:
+            await self._spool.discard(spooled)
 
     async def require_open(self, tenant: TenantId) -> None:
         """Raise DataBeingDeleted while all data of the tenant is being deleted."""

@@ -1,15 +1,12 @@
 """ComfyUI's own API over in-memory ports, with jobs that a test moves by hand."""
 
-import io
 import json
 from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-from PIL import Image, PngImagePlugin
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.domain.errors import JobNotFound
@@ -23,6 +20,7 @@ from tests.api_lab import ApiLab, output
 from tests.catalogue_lab import INFO, join
 from tests.cells import Cells
 from tests.comfy_lab import GRAPH
+from tests.native_lab import got, loading, sent, told_error
 
 pytestmark = pytest.mark.anyio
 
@@ -37,10 +35,6 @@ def graph_with(node: str, **inputs: Any) -> dict[str, Any]:
     return GRAPH | {node: body | {"inputs": body["inputs"] | inputs}}
 
 
-def loading(name: str) -> dict[str, Any]:
-    return GRAPH | {"4": {"class_type": "LoadImage", "inputs": {"image": name}}}
-
-
 @pytest.fixture
 def lab() -> ApiLab:
     lab = ApiLab(COMFYQ_FACADES=FACADES)
@@ -48,23 +42,10 @@ def lab() -> ApiLab:
     return lab
 
 
-def sent(lab: ApiLab, graph: Any = GRAPH, **more: Any) -> str:
-    """Submit a graph as clients do, without a word on what the body is."""
-    answer = lab.client.post("/prompt", content=json.dumps({"prompt": graph, **more}))
-    assert answer.status_code == 200, answer.text
-    assert answer.json().keys() == {"prompt_id", "number", "node_errors"}
-    assert answer.json()["node_errors"] == {}
-    return str(answer.json()["prompt_id"])
-
-
 def sent_later(lab: ApiLab) -> str:
     """Submit a graph at a time of its own."""
     lab.clock.advance(1)
     return sent(lab)
-
-
-def got(lab: ApiLab, path: str) -> Any:
-    return lab.client.get(path).raise_for_status().json()
 
 
 async def test_a_job_is_in_the_queue_and_then_in_the_history(lab: ApiLab) -> None:
@@ -371,16 +352,6 @@ async def test_nodes_and_models_of_the_workers_are_told(lab: ApiLab, tmp_path: P
     assert lab.client.post("/free", json={"unload_models": True}).status_code == 200
 
 
-def told_error(answer: httpx2.Response) -> tuple[int, str]:
-    """Return status and type of an error, which must be in ComfyUI's form."""
-    assert answer.headers["content-type"] == "application/json", answer.text
-    body = answer.json()
-    assert body.keys() == {"error", "node_errors"}
-    assert body["error"].keys() == {"type", "message", "details", "extra_info"}
-    assert body["error"]["message"]
-    return answer.status_code, body["error"]["type"]
-
-
 UNKNOWN = {"7": {"class_type": "NoSuchNode", "inputs": {}}}
 ERRORS: dict[str, tuple[Any, tuple[int, str], str]] = {
     "nothing": (b"", (400, "no_prompt"), "No prompt provided"),
@@ -459,91 +430,6 @@ async def test_uploads_that_are_none_are_refused(lab: ApiLab) -> None:
     assert refused(subfolder="../../evil") == refused(subfolder="/etc") == 400
     assert refused(type="weird") == refused(b"") == refused(field="file") == 400
     assert refused(b"x" * 9_000_000) == 413
-
-
-def picture(color: tuple[int, ...], size: tuple[int, int] = (8, 8), **texts: str) -> bytes:
-    """Return a PNG; of four numbers the last one is its alpha channel."""
-    info = PngImagePlugin.PngInfo()
-    for name, text in texts.items():
-        info.add_text(name, text)
-    file = io.BytesIO()
-    Image.new("RGBA" if len(color) == 4 else "RGB", size, color).save(file, "PNG", pnginfo=info)
-    return file.getvalue()
-
-
-def masked(lab: ApiLab, original: Any, mask: bytes, field: str = "image", **texts: str) -> Any:
-    ref = original if isinstance(original, str) else json.dumps(original)
-    files = {field: ("clipspace.png", mask, "image/png")}
-    return lab.client.post("/upload/mask", files=files, data={"original_ref": ref, **texts})
-
-
-async def test_a_mask_is_the_alpha_channel_of_its_picture(lab: ApiLab) -> None:
-    """Of one that was uploaded, and of one that a job has made."""
-    red = picture((255, 0, 0), prompt="a fox")
-    lab.client.post("/upload/image", files={"image": ("fox.png", red, "image/png")})
-    lab.store(output(), red)
-    job_id = sent(lab)
-    await lab.succeed(job_id, output())
-    [made] = got(lab, f"/history/{job_id}")[job_id]["outputs"]["9"]["images"]
-    for original in ({"filename": "fox.png", "type": "input"}, made):
-        answer = masked(lab, original, picture((0, 0, 9, 77)), subfolder="clipspace")
-        assert answer.status_code == 200, answer.text
-        named = answer.json()
-        assert (named["subfolder"], named["type"]) == ("clipspace", "input")
-        query = f"filename={named['name']}&subfolder=clipspace&type=input"
-        with Image.open(io.BytesIO(lab.client.get(f"/view?{query}").content)) as shown:
-            assert shown.getpixel((3, 3)) == (255, 0, 0, 77)
-            assert shown.info["prompt"] == "a fox"
-        loaded = sent(lab, loading(f"clipspace/{named['name']} [input]"))
-        assert len((await lab.records.spec(JobId(loaded))).inputs) == 1
-
-
-async def test_masks_that_belong_to_no_picture_are_refused(
-    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, content in (("fox.png", picture((255, 0, 0))), ("broken.png", PNG)):
-        lab.client.post("/upload/image", files={"image": (name, content, "image/png")})
-    fox, mask = {"filename": "fox.png", "type": "input"}, picture((0, 0, 0, 77))
-    said = replace(output("d.txt", kind=OutputKind.TEXT), text="hello", key="")
-    await lab.succeed(spoken := sent(lab), said)
-    text = {"filename": f"d{spoken[:-4]}0001.txt", "type": "output"}
-    small = ApiLab(COMFYQ_FACADES=FACADES, COMFYQ_INPUT_MAX_BYTES=10)
-    monkeypatch.setattr(small.services.masked_files, "_masks", lab.services.masked_files._masks)
-    with Cells() as cells:
-        for name, answer, told, reason in (
-            ("nothing", masked(lab, "", mask), (400, "invalid_request"), "original_ref"),
-            ("no object", masked(lab, [1], mask), (400, "invalid_request"), "original_ref"),
-            (
-                "absent",
-                masked(lab, {"filename": "no.png"}, mask),
-                (404, "output_not_found"),
-                "kept",
-            ),
-            ("outside", masked(lab, {"filename": "../a"}, mask), (400, "bad_request"), ".."),
-            ("field", masked(lab, fox, mask, "file"), (400, "invalid_request"), "image"),
-            ("a text", masked(lab, text, mask), (400, "bad_request"), "a text and no picture"),
-            ("no mask", masked(lab, fox, b"-" * 50), (400, "bad_request"), "no picture"),
-            (
-                "no original",
-                masked(lab, {"filename": "broken.png", "type": "input"}, mask),
-                (400, "bad_request"),
-                "no picture",
-            ),
-            (
-                "another size",
-                masked(lab, fox, picture((0, 0, 0, 7), (9, 8))),
-                (400, "bad_request"),
-                "the mask has 9 x 8 pixels, and its picture 8 x 8",
-            ),
-            ("large", masked(small, fox, mask), (413, "too_large"), "COMFYQ_INPUT_MAX_BYTES"),
-        ):
-            with cells.cell(name):
-                assert told_error(answer) == told, answer.text
-                assert reason in answer.text
-    monkeypatch.setattr(lab.services.masked_files, "_masks", None)  # as in a function
-    undone = masked(lab, fox, mask)
-    assert told_error(undone) == (501, "streams_not_served")
-    assert "alpha channel" in undone.text
 
 
 async def test_a_part_of_a_graph_is_run(lab: ApiLab) -> None:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import InputInvalid, JobNotFound, OutputNotFound
 from comfyq.domain.files.asset import Asset
-from comfyq.domain.files.file_place import INPUT, BadPlace, file_place, named_place
+from comfyq.domain.files.file_place import INPUT, BadPlace, FilePlace, file_place, named_place
 from comfyq.domain.files.output import MAX_OUTPUTS, Output
 from comfyq.domain.job import JobId
 from comfyq.edges.api.authentication import Reader, Submitter
@@ -96,9 +96,10 @@ async def upload_mask(request: Request, services: Services, caller: Submitter) -
     await services.rate_limit.acquire(caller)
     try:
         form = await _form_of(request)
-        mask = await mask_in(form, max_bytes=masked.max_bytes)
-        original = await _file(services, caller, *original_of(form))
-        asset = await masked.store(caller, original, mask, filename=form.filename or IMAGE)
+        async with services.uploads.received(mask_in(form, max_bytes=masked.max_bytes)) as mask:
+            _place_in(form)  # nothing is stored that gets no name
+            original = await _file(services, caller, *original_of(form))
+            asset = await masked.store(caller, original, mask, filename=form.filename or IMAGE)
     except BadForm as bad:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is no form: {bad}") from None
     except InputInvalid as wrong:
@@ -118,14 +119,19 @@ async def _named(
     services: FileRouteServices, caller: Caller, asset: Asset, form: FormFile
 ) -> Response:
     """Give a stored file the name that its form asks for, and answer with it."""
-    folder, subfolder = text_of(form, "type") or INPUT, text_of(form, "subfolder")
-    try:
-        place = file_place(folder, subfolder, form.filename or IMAGE)
-    except BadPlace as bad:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, str(bad)) from None
+    place = _place_in(form)
     instead = text_of(form, "overwrite") in YES
     named = await services.named_files.name(caller, asset, place, instead=instead)
     return JSONResponse({"name": named.name, "subfolder": named.subfolder, "type": named.folder})
+
+
+def _place_in(form: FormFile) -> FilePlace:
+    """Return the place that a form, which was read to its end, names."""
+    folder, subfolder = text_of(form, "type") or INPUT, text_of(form, "subfolder")
+    try:
+        return file_place(folder, subfolder, form.filename or IMAGE)
+    except BadPlace as bad:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, str(bad)) from None
 
 
 @router.get(f"{BASE}view")

@@ -30,7 +30,7 @@ from comfyq.edges.comfyui.views import ComfyUIViews
 from comfyq.services.jobs.cancellation import Cancellation
 
 MOST_QUEUE_BYTES = 4_000_000  # of a queue, in one answer: on AWS none has over 6 MB
-READ_TOGETHER = 50
+READ_TOGETHER = 5
 LEFT_OUT = "X-Comfyq-Left-Out"
 MOST_ENTRIES = 100  # of the history, in one answer
 MOST_CANCELED = 1_000  # by one request
