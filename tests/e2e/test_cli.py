@@ -261,7 +261,9 @@ def test_who_watches_lives_through_the_death_of_up(processes: Processes, tmp_pat
         processes.up(port=int(up.url.rpartition(":")[2]))
         ended = [each.communicate(timeout=DEADLINE_S) for each in (*watching, fetching)]
     assert [each.returncode for each in (*watching, fetching)] == [0] * 3, ended
-    assert [complaints for _, complaints in ended] == [""] * 3
+    for _, said in ended:  # a server may be back before anything was asked of it
+        assert said.count("\n") <= 1
+        assert not said or said.endswith("; trying again, for 60 s at most\n")
     job, both, fetched = ([json.loads(e) for e in told.splitlines()] for told, _ in ended)
     assert job[-1]["status"] == "completed"
     assert fetched[-1]["counts"]["completed"] == 2
